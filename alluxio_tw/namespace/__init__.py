@@ -1,0 +1,3 @@
+"""
+Where a path leads: mounts, and what is known of the objects behind them.
+"""
