@@ -1,0 +1,3 @@
+"""
+What must survive: a small store with compare-and-set.
+"""
