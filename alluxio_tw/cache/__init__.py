@@ -1,0 +1,3 @@
+"""
+Pages: stores of them, tiers of stores, and who is evicted.
+"""
