@@ -1,0 +1,3 @@
+"""
+Drivers of under file systems.
+"""

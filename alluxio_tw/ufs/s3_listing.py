@@ -1,0 +1,205 @@
+"""
+Listings of a bucket: ListObjectsV2, page by page, as L{ListQuery} has them.
+
+The storage folds, starts after a key and counts by itself; three things are ours:
+
+  - what the project keeps for itself is passed over, without reading it;
+  - a start within what would be folded (C{a/b} where C{a/} is a prefix) is asked
+    apart, since servers differ in whether the prefix is told again;
+  - names come percent-encoded, as XML cannot say them all.
+"""
+
+from __future__ import annotations
+
+from calendar import timegm
+from urllib.parse import unquote_plus
+
+import attrs
+
+from alluxio_tw.errors import MalformedXML, MissingRequestBody, StorageUnavailable
+from alluxio_tw.iobjects import Entry, Listing
+from alluxio_tw.iufs import ListQuery
+from alluxio_tw.s3.xml import Element, integer, parse, unquote
+from alluxio_tw.ufs.s3_wire import Asking, Wire
+
+HIDDEN = ".alluxio-tw"
+
+_LAST = "\U0010ffff"
+_Items = list[Entry | str]
+_PAST_HIDDEN = (HIDDEN + _LAST).encode()
+_PAGE = 1000
+_CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\r"))
+_ELEMENTS = 40_000
+
+
+@attrs.frozen
+class S3Listing:
+    """
+    Lists what is beneath the root of a mount.
+
+    :ivar root: empty, or ends in a slash.
+    :ivar buckets: the objects C{name/} that stand for the topmost folders are not
+        told: as objects of a bucket they would have an empty name.
+    """
+
+    _wire: Wire
+    root: str
+    buckets: bool = False
+
+    async def list(self, query: ListQuery) -> Listing:
+        """
+        One page.
+
+        :raises StorageUnavailable: the storage answers what is no listing.
+        """
+        prefix, fold, limit = query.prefix, query.fold, query.limit
+        hides = HIDDEN.startswith(prefix) and prefix != HIDDEN
+        start, folded = await self._start(query)
+        entries: list[Entry] = []
+        prefixes = [folded] if folded else []
+        last = folded or None
+        while True:
+            count = len(entries) + len(prefixes)
+            if count == limit and last is not None and self._certain(hides, last):
+                return Listing(entries, prefixes, last)
+            want = min(_PAGE, max(1, limit - count))
+            items, more = await self._page(prefix, start, fold, want)
+            before = start
+            for item in items:
+                name = item if isinstance(item, str) else item.key
+                if hides and name.startswith(HIDDEN):
+                    start, more = HIDDEN + _LAST, True
+                    break
+                start = name + _LAST if isinstance(item, str) else name
+                if not self._told(item, before):
+                    continue
+                if len(entries) + len(prefixes) == limit:
+                    return Listing(entries, prefixes, last)
+                last = name
+                if isinstance(item, str):
+                    prefixes.append(item)
+                else:
+                    entries.append(item)
+            if not more:
+                return Listing(entries, prefixes, None)
+            if start.encode() <= before.encode():
+                raise StorageUnavailable("The storage lists the same again and again.")
+
+    async def _start(self, query: ListQuery) -> tuple[str, str]:
+        """
+        After which key to begin, and the prefix that comes before all others
+        because the query begins within it, or nothing.
+        """
+        prefix, after = query.prefix, query.after
+        if not query.fold or not after.startswith(prefix):
+            return after, ""
+        slash = after.find("/", len(prefix))
+        if slash < 0:
+            return after, ""
+        folded = after[: slash + 1]
+        if after == folded or (
+            folded.startswith(HIDDEN) and not prefix.startswith(HIDDEN)
+        ):
+            return folded + _LAST, ""
+        within = after + _LAST if after.endswith("/") else after
+        items, _ = await self._page(folded, within, False, 1)
+        return folded + _LAST, folded if items else ""
+
+    def _certain(self, hides: bool, last: str) -> bool:
+        """When the storage says that something follows: is it surely to be told?"""
+        return not self.buckets and not (hides and last.encode() < _PAST_HIDDEN)
+
+    def _told(self, item: Entry | str, start: str) -> bool:
+        if isinstance(item, str):
+            # What was passed over; a key may follow all that we could name.
+            return not start.startswith(item) or len(start) <= len(item)
+        key = item.key
+        return not (self.buckets and key.find("/") == len(key) - 1)
+
+    async def _page(
+        self, prefix: str, start: str, fold: bool, limit: int
+    ) -> tuple[_Items, bool]:
+        """
+        What the storage lists: entries and prefixes in order, and whether there
+        is more.
+        """
+        asked = [
+            ("encoding-type", "url"),
+            ("list-type", "2"),
+            ("max-keys", str(limit)),
+            ("prefix", self.root + prefix),
+        ]
+        if start:
+            asked.append(("start-after", self.root + start))
+        if fold:
+            asked.append(("delimiter", "/"))
+        answer = await self._wire.call(Asking(b"GET", None, tuple(asked)))
+        try:
+            return self._read(answer.body)
+        except (MalformedXML, MissingRequestBody, ValueError) as error:
+            raise StorageUnavailable("The storage answered what is no S3.") from error
+
+    def _read(self, document: bytes) -> tuple[_Items, bool]:
+        # Some servers repeat what they were asked for as it is, also what XML
+        # cannot say; names are percent-encoded, so nothing is lost with it.
+        document = document.translate(None, _CONTROLS).replace(b"\xef\xbf\xbf", b"")
+        root = parse(document, "ListBucketResult", _ELEMENTS)
+        encoded = root.word("EncodingType") == "url"
+        cut = len(self.root)
+
+        def name(text: str | None) -> str:
+            whole = unquote_plus(text, errors="strict") if encoded and text else text
+            if not whole or not whole.startswith(self.root):
+                raise MalformedXML
+            return whole[cut:]
+
+        items: _Items = []
+        for child in root.children:
+            if child.name == "Contents":
+                key = name(child.value("Key"))
+                if key:
+                    items.append(_entry(child, key))
+            elif child.name == "CommonPrefixes":
+                items.append(name(child.value("Prefix")))
+        items.sort(key=_order)
+        # Said of an empty page it would have us ask for ever.
+        return items, root.word("IsTruncated") == "true" and bool(items)
+
+
+def _order(item: Entry | str) -> bytes:
+    return (item.key if isinstance(item, Entry) else item).encode()
+
+
+def _entry(child: Element, key: str) -> Entry:
+    size = etag = modified = kind = ""
+    # One walk: a page has thousands of these.
+    for field in child.children:
+        if field.name == "Size":
+            size = field.text
+        elif field.name == "ETag":
+            etag = field.text
+        elif field.name == "LastModified":
+            modified = field.text
+        elif field.name == "StorageClass":
+            kind = field.text
+    return Entry(
+        key,
+        integer(size.strip()),
+        unquote(etag.strip()),
+        _moment(modified.strip()),
+        "" if kind == "STANDARD" else kind,
+    )
+
+
+def _moment(text: str) -> int:
+    """
+    C{2026-11-20T13:20:15.123Z} in nanoseconds, to the second: as much as
+    C{Last-Modified} says of the same object.
+    """
+    if len(text) < 20 or text[10] != "T" or not text.endswith("Z"):
+        return 0
+    try:
+        numbers = [int(text[at : at + 2]) for at in (5, 8, 11, 14, 17)]
+        return timegm((int(text[:4]), *numbers)) * 1_000_000_000
+    except ValueError:
+        return 0

@@ -1,0 +1,3 @@
+"""
+Contract suites, run against every implementation of ours.
+"""

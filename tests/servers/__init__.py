@@ -1,0 +1,3 @@
+"""
+Real servers for tests, on loopback, each a process of its own.
+"""
