@@ -1,0 +1,3 @@
+"""
+What an S3 operation means over mounts, cache and storage.
+"""
