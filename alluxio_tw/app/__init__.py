@@ -1,0 +1,3 @@
+"""
+Configuration, assembly and the twistd plugin.
+"""

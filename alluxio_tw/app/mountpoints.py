@@ -1,0 +1,156 @@
+"""
+Which storages are mounted where, as the configuration says it.
+
+A mount has a name, by which its properties belong together, and a path.  A
+stronger source that gives the URI again describes another mount of that name;
+one that gives only an option adds to it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import quote
+
+import attrs
+
+from alluxio_tw.app.kinds import quoted
+from alluxio_tw.app.sections import Data
+from alluxio_tw.app.settings import MountGiven, Settings
+from alluxio_tw.app.sources import MOUNT
+from alluxio_tw.errors import WrongConfiguration
+from alluxio_tw.namespace.options import shown_uri
+from alluxio_tw.s3.names import is_legacy_bucket_name
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+
+
+@attrs.frozen
+class MountPoint:
+    """
+    A storage and where it is mounted.
+
+    :ivar name: by which the configuration calls it.
+    :ivar path: C{/}, C{/bucket}, or deeper; does not end in a slash otherwise.
+    :ivar uri: absolute, also where a path was written.
+    :ivar options: of the mount and its driver, as written.
+    :ivar embedded: it is the default root, whose folder we make.
+    """
+
+    name: str
+    path: str
+    uri: str = attrs.field(repr=shown_uri)
+    options: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    embedded: bool = False
+    origin: str = "default"
+
+
+def mount_points(of: Settings, data: Data) -> tuple[MountPoint, ...]:
+    """
+    The mounts that the sources describe, and the root if they say nothing of it.
+
+    :raises WrongConfiguration: one has no URI, or cannot be where it should.
+    """
+    found: dict[str, MountPoint] = {}
+    for rank in sorted({given.rank for given in of.mounts}):
+        parts: dict[str, list[MountGiven]] = {}
+        for given in of.mounts:
+            if given.rank == rank:
+                parts.setdefault(given.mount, []).append(given)
+        described = {
+            name: _described(of, name, givens, found.get(name))
+            for name, givens in parts.items()
+        }
+        _distinct_paths(described.values())
+        taken = {mount.path: name for name, mount in described.items()}
+        # What a stronger source mounts at a path takes the place of what a weaker
+        # one had there, under whatever name.
+        found = {
+            name: mount
+            for name, mount in found.items()
+            if name not in described and mount.path not in taken
+        } | described
+    if not any(mount.path == "/" for mount in found.values()):
+        root = MountPoint("root", "/", _uri_of_path(data.buckets_folder), {}, True)
+        found["root"] = root
+    # The root of which somebody said that there is none has served its purpose.
+    points = [mount for mount in found.values() if mount.uri]
+    return tuple(sorted(points, key=lambda mount: mount.path))
+
+
+def _described(
+    of: Settings, name: str, givens: Sequence[MountGiven], before: MountPoint | None
+) -> MountPoint:
+    given = {(each.part, each.option): each for each in givens}
+    uri = given.get(("uri", ""))
+    path = given.get(("path", ""))
+    first = uri or givens[0]
+    if uri is None and before is None:
+        raise WrongConfiguration(
+            f"{first.origin}: the mount {quoted(name)} has no URI: write "
+            f"{MOUNT}{name}.uri=URI"
+        )
+    options = {
+        each.option: of.expand(each.text, each.origin)
+        for each in givens
+        if each.part == "option"
+    }
+    if path is not None:
+        where = of.expand(path.text, path.origin)
+    elif before is not None:
+        where = before.path
+    else:
+        where = "/" if name == "root" else f"/{name}"
+    _check_path(where, (path or first).origin)
+    if uri is None and before is not None:
+        return attrs.evolve(before, path=where, options={**before.options, **options})
+    assert uri is not None
+    # A new URI is a new mount: options written for the old one are not its.
+    place = of.expand(uri.text, uri.origin)
+    if not place and where != "/":
+        raise WrongConfiguration(
+            f"{uri.origin}: {MOUNT}{name}.uri is empty: write such as file:///srv/photos"
+        )
+    return MountPoint(name, where, _uri(place, uri.origin), options, False, uri.origin)
+
+
+def _check_path(path: str, origin: str) -> None:
+    if path == "/":
+        return
+    bucket, *rest = path[1:].split("/")
+    if not path.startswith("/") or not is_legacy_bucket_name(bucket):
+        raise WrongConfiguration(
+            f"{origin}: {quoted(path)} cannot be a mount's path: write / and the name of "
+            "a bucket: 3 to 63 lower-case letters, digits, dots and hyphens"
+        )
+    if any(part in ("", ".", "..") or "\0" in part for part in rest):
+        raise WrongConfiguration(
+            f"{origin}: {quoted(path)} cannot be a mount's path: it has an empty part, "
+            "or one of dots"
+        )
+
+
+def _distinct_paths(mounts: Iterable[MountPoint]) -> None:
+    taken: dict[str, MountPoint] = {}
+    for mount in mounts:
+        other = taken.setdefault(mount.path, mount)
+        if other is not mount:
+            raise WrongConfiguration(
+                f"{mount.origin}: the mounts {quoted(other.name)} and "
+                f"{quoted(mount.name)} are both at {quoted(mount.path)}"
+            )
+
+
+def _uri(text: str, origin: str) -> str:
+    if not text or _SCHEME.match(text):
+        if not text.isprintable():
+            raise WrongConfiguration(f"{origin}: {quoted(text)} is not a URI")
+        return text
+    if "\0" in text:
+        raise WrongConfiguration(f"{origin}: {quoted(text)} is not a path")
+    return _uri_of_path(os.path.abspath(os.path.expanduser(text)))
+
+
+def _uri_of_path(path: str) -> str:
+    return f"file://{quote(os.fsencode(path))}"

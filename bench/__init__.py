@@ -1,0 +1,3 @@
+"""
+What measures: hit ratios, and how fast the whole thing is.
+"""

@@ -1,0 +1,1 @@
+"""Tests of the top floor: configuration, assembly, daemon, tool."""

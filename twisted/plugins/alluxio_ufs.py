@@ -1,0 +1,10 @@
+"""
+The drivers of under file systems that come with the gateway: named, not imported.
+"""
+
+from alluxio_tw.iufs import UFSMaker
+
+local = UFSMaker(("file",), "alluxio_tw.ufs.local.make")
+memory = UFSMaker(("memory",), "alluxio_tw.ufs.memory.make")
+slow = UFSMaker(("slow+",), "alluxio_tw.ufs.slow.make")
+s3 = UFSMaker(("s3", "s3a"), "alluxio_tw.ufs.s3.make")
