@@ -1,0 +1,3 @@
+"""
+The whole daemon, driven from outside by real clients.
+"""
