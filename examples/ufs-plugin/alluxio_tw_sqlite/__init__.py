@@ -1,0 +1,3 @@
+"""
+Objects in an SQLite file, as a storage behind alluxio-tw.
+"""

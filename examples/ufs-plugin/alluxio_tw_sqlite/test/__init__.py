@@ -1,0 +1,3 @@
+"""
+The driver's tests: C{python -m twisted.trial alluxio_tw_sqlite}.
+"""
