@@ -20,8 +20,6 @@ from typing import Any, cast
 
 import attrs
 from twisted.internet.defer import Deferred, TimeoutError
-from twisted.internet.task import deferLater
-from twisted.web.client import Agent, HTTPConnectionPool
 from zope.interface import implementer
 
 from alluxio_tw.deferreds import deferred
@@ -36,6 +34,7 @@ from alluxio_tw.iobjects import (
     Listing,
     Status,
 )
+from alluxio_tw.ipassage import IPassage
 from alluxio_tw.iufs import (
     Capabilities,
     IPlacing,
@@ -43,6 +42,7 @@ from alluxio_tw.iufs import (
     ListQuery,
     Surroundings,
 )
+from alluxio_tw.iuploads import IStorageUploads
 from alluxio_tw.spans import Span
 from alluxio_tw.ufs.bytesbody import BytesBody
 from alluxio_tw.ufs.demands import demanded
@@ -54,8 +54,11 @@ from alluxio_tw.ufs.s3_folders import S3Folders
 from alluxio_tw.ufs.s3_listing import HIDDEN, S3Listing
 from alluxio_tw.ufs.s3_multipart import NOTES, noted_at, sweep_note
 from alluxio_tw.ufs.s3_options import PART_LEAST, S3Options, read_options
+from alluxio_tw.ufs.s3_passage import S3Passage
 from alluxio_tw.ufs.s3_placing import Room, S3Placing
+from alluxio_tw.ufs.s3_pool import Pool
 from alluxio_tw.ufs.s3_tls import tls_policy
+from alluxio_tw.ufs.s3_uploads import S3Uploads
 from alluxio_tw.ufs.s3_wire import Asking, Wire
 
 _CLOSING = 5.0
@@ -74,19 +77,16 @@ def make(
     """
     given = read_options(uri, options)
     reactor = cast("Any", around.reactor)
-    pool = _QuietPool(reactor)
-    pool.maxPersistentPerHost = given.connections * 2
-    # The server closes idle connections, too; to be earlier saves a repetition.
-    pool.cachedConnectionTimeout = given.keep_alive  # type: ignore[assignment]
-    agent = Agent(
+    pool = Pool(
         reactor,
         tls_policy(given.verify, given.ca_file),
         given.connect_timeout,
-        pool=pool,
+        given.keep_alive,
+        given.connections * 2,
     )
     wire = Wire(
         Address(given.bucket, given.endpoint, given.style, given.region),
-        agent,
+        pool,
         keys_for(given, around.reactor, around.threads),
         around.reactor,
         around.threads,
@@ -98,14 +98,7 @@ def make(
         retry_time=given.retry_time,
         unsigned=given.unsigned,
     )
-    return S3UFS(wire, given, pool, around.buckets)
-
-
-class _QuietPool(HTTPConnectionPool):
-    """A pool that does not log each connection."""
-
-    class _factory(HTTPConnectionPool._factory):  # type: ignore[misc, valid-type]  # noqa: N801
-        noisy = False
+    return S3UFS(wire, given, around.buckets)
 
 
 @implementer(IReading)
@@ -135,7 +128,6 @@ class S3UFS:
 
     _wire: Wire
     _given: S3Options
-    _pool: HTTPConnectionPool
     _buckets: bool = False
     capabilities: Capabilities = attrs.field(init=False)
     room: Room = attrs.field(init=False)
@@ -150,6 +142,8 @@ class S3UFS:
             joins=True,
             folders=True,
             key_limits=self._given.key_limits,
+            etags=True,
+            parallel=self._given.parallel,
         )
         self.room = Room(self._given.upload_memory)
         self._bucket = S3Bucket(self._wire, self._given)
@@ -201,6 +195,14 @@ class S3UFS:
         )
 
     # Writing
+
+    def __conform__(self, interface: object) -> object:
+        """What it is beside a storage."""
+        if interface is IStorageUploads and self._given.native_uploads:
+            return S3Uploads(self._bucket, self.room, self._writable)
+        if interface is IPassage and self._given.presigned:
+            return S3Passage(self._wire, self._writable)
+        return None
 
     @deferred
     async def place(
@@ -348,9 +350,7 @@ class S3UFS:
 
     @deferred
     async def close(self) -> None:
-        # An answer is told before its connection is back in the pool.
-        await deferLater(self._wire.clock, 0, lambda: None)
-        closed: Deferred[None] = self._pool.closeCachedConnections()
+        closed = self._wire.pool.close()
         try:
             await closed.addTimeout(_CLOSING, self._wire.clock)
         except TimeoutError:

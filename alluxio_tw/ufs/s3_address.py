@@ -18,8 +18,13 @@ Query = Iterable[tuple[str, str]]
 class Target:
     """
     What a request is about, as it goes on the wire.
+
+    :ivar host: as the C{Host} header has it.
     """
 
+    scheme: str
+    hostname: str
+    port: int
     url: bytes
     host: bytes
     path: bytes
@@ -83,7 +88,11 @@ class Address:
             ]
         )
         url = f"{parts.scheme}://{host}".encode() + path
+        bare = urlsplit(f"//{host}")
         return Target(
+            parts.scheme,
+            bare.hostname or "",
+            bare.port or (443 if parts.scheme == "https" else 80),
             url + b"?" + asked if asked else url,
             self._host(parts.scheme, host).encode(),
             path,

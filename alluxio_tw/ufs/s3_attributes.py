@@ -10,8 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from twisted.web.http_headers import Headers
-
 from alluxio_tw.errors import InvalidArgument
 from alluxio_tw.iobjects import Attributes, Status
 from alluxio_tw.s3.checksums import ALGORITHMS
@@ -20,6 +18,9 @@ from alluxio_tw.s3.metadata import DEFAULT_TYPE, header_bytes
 from alluxio_tw.s3.tags import format_tagging
 from alluxio_tw.s3.text import DECLARATION, escape
 from alluxio_tw.s3.xml import parse, unquote
+
+Headers = Mapping[bytes, bytes]
+"""Of an answer, by lower-case name."""
 
 _CONTENT = (
     "content-type",
@@ -72,9 +73,8 @@ def said(headers: Headers, tags: Mapping[str, str]) -> Attributes:
     user: dict[str, str] = {}
     checksums: dict[str, str] = {}
     kind = ""
-    for raw, values in headers.getAllRawHeaders():
-        name = raw.decode("latin-1").lower()
-        value = b",".join(values).decode("latin-1")
+    for raw, line in headers.items():
+        name, value = raw.decode("latin-1"), line.decode("latin-1")
         if name.startswith(_USER):
             user[name[len(_USER) :]] = value
         elif name.startswith("x-amz-checksum-"):
@@ -119,9 +119,8 @@ def etag_of(headers: Headers) -> str:
 
 
 def first(headers: Headers, name: bytes) -> bytes:
-    """The first value of a header, or nothing."""
-    values = headers.getRawHeaders(name)
-    return values[0] if values else b""
+    """The value of a header, or nothing."""
+    return headers.get(name, b"")
 
 
 def _number(headers: Headers, name: bytes) -> int | None:

@@ -13,20 +13,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import attrs
-from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IConsumer, IDelayedCall, IReactorTime
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.python.failure import Failure
-from twisted.web.client import ResponseDone
-from twisted.web.http import PotentialDataLoss
-from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
 from alluxio_tw.deferreds import deferred
 from alluxio_tw.errors import StorageUnavailable
-from alluxio_tw.ibody import IBody, Piece
+from alluxio_tw.ibody import FileSpan, IBody, Piece
 from alluxio_tw.s3.checksums import Lane
 
 HELD_MOST = 512 << 10
@@ -36,34 +33,30 @@ _HELD_LEAST = 128 << 10
 _SLICE = 128 << 10
 
 
-@implementer(IBodyProducer)
+@implementer(IPushProducer)
 @attrs.define(eq=False)
 class Sending:
     """
     Pieces on their way out, as fast as the connection takes them.
 
     :ivar moved: called whenever bytes went.
+    :ivar over: all went, or no more will.
     """
 
     _pieces: Sequence[bytes | memoryview] = attrs.field(repr=False)
     moved: Callable[[], None] = attrs.field(repr=False)
-    length: int = attrs.field(init=False)
+    over: bool = attrs.field(default=False, init=False)
     _at: int = attrs.field(default=0, init=False)
     _within: int = attrs.field(default=0, init=False)
     _paused: bool = attrs.field(default=False, init=False)
     _running: bool = attrs.field(default=False, init=False)
-    _consumer: IConsumer | None = attrs.field(default=None, init=False, repr=False)
-    _done: Deferred[None] | None = attrs.field(default=None, init=False, repr=False)
+    _transport: Any = attrs.field(default=None, init=False, repr=False)
 
-    def __attrs_post_init__(self) -> None:
-        self.length = sum(map(len, self._pieces))
-
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        self._consumer = consumer
-        self._done = Deferred()
-        done = self._done
+    def start(self, transport: Any) -> None:
+        """Begin; the transport has no other producer."""
+        self._transport = transport
+        transport.registerProducer(self, True)
         self._run()
-        return done
 
     def pauseProducing(self) -> None:
         self._paused = True
@@ -73,14 +66,20 @@ class Sending:
         self._run()
 
     def stopProducing(self) -> None:
-        self._consumer = self._done = None
+        self._end()
 
-    def _is_stopped(self) -> bool:
-        return self._consumer is None  # may change with every write
+    def _end(self) -> None:
+        if not self.over:
+            self.over = True
+            self._pieces = ()
+            self._transport.unregisterProducer()
+
+    def _is_over(self) -> bool:
+        return self.over  # may change with every write
 
     def _run(self) -> None:
         # A write may call back into resumeProducing.
-        if self._running or self._consumer is None:
+        if self._running or self.over:
             return
         self._running = True
         while not self._paused and self._at < len(self._pieces):
@@ -90,40 +89,109 @@ class Sending:
             if self._within >= len(piece):
                 self._at, self._within = self._at + 1, 0
             if len(part):
-                self._consumer.write(bytes(part))
-                if self._is_stopped():
+                self._transport.write(bytes(part))
+                if self._is_over():
                     break
         self._running = False
         self.moved()
-        if self._at >= len(self._pieces) and self._done is not None:
-            done, self._done = self._done, None
-            self._consumer = None
-            done.callback(None)
+        if self._at >= len(self._pieces):
+            self._end()
+
+
+@implementer(IPushProducer)
+@attrs.define(eq=False)
+class Relaying:
+    """
+    A body on its way out while it comes in.
+
+    :ivar moved: called whenever bytes went.
+    :ivar over: all went, or no more will.
+    """
+
+    _body: IBody = attrs.field(repr=False)
+    moved: Callable[[], None] = attrs.field(repr=False)
+    over: bool = attrs.field(default=False, init=False)
+    _paused: Deferred[None] | None = attrs.field(default=None, init=False, repr=False)
+    _work: Deferred[None] | None = attrs.field(default=None, init=False, repr=False)
+    _transport: Any = attrs.field(default=None, init=False, repr=False)
+
+    def start(self, transport: Any) -> None:
+        """Begin; the transport has no other producer."""
+        self._transport = transport
+        transport.registerProducer(self, True)
+        self._work = self._run()
+
+    def pauseProducing(self) -> None:
+        if self._paused is None:
+            self._paused = Deferred()
+
+    def resumeProducing(self) -> None:
+        paused, self._paused = self._paused, None
+        if paused is not None:
+            paused.callback(None)
+
+    def stopProducing(self) -> None:
+        if not self.over:
+            self.over = True
+            self._transport.unregisterProducer()
+            self.resumeProducing()
+            if self._work is not None:
+                self._work.cancel()
+
+    @deferred
+    async def _run(self) -> None:
+        try:
+            while (piece := await self._body.read()) is not None:
+                if self.over:
+                    return
+                if isinstance(piece, FileSpan):
+                    raise TypeError("What comes in lies in memory.")
+                self._transport.write(bytes(piece))
+                self.moved()
+                while self._paused is not None:
+                    await self._paused
+        except CancelledError:
+            return
+        except Exception:
+            # Half a body is none: the server must not wait for the rest.
+            if not self.over:
+                self._transport.abortConnection()
+            return
+        if not self.over:
+            self.over = True
+            self._transport.unregisterProducer()
+
+
+class Wire(Protocol):
+    """What an arrival may do to its connection."""
+
+    def pauseProducing(self) -> None: ...
+
+    def resumeProducing(self) -> None: ...
+
+    def abort(self) -> None: ...
 
 
 @implementer(IBody)
-class Arrival(Protocol):
+class Arrival:
     """
     The body of one reply.
     """
 
     def __init__(
-        self,
-        length: int | None,
-        clock: IReactorTime,
-        timeout: float,
-        released: Callable[[], None],
+        self, length: int | None, clock: IReactorTime, timeout: float, wire: Wire
     ) -> None:
         """
         :param length: how many bytes must come, if that is known.
         :param timeout: seconds that a reader waits for the next bytes.
-        :param released: called once, when the connection is no longer ours.
+        :param wire: that it comes by.
         """
         self.length: int | None = length
         self.got = 0
         self._clock = clock
         self._timeout = timeout
-        self._released: Callable[[], None] | None = released
+        self._wire = wire
+        self._released: Callable[[], None] | None = None
         self._pieces: deque[bytes] = deque()
         self._held = 0
         self._paused = False
@@ -131,6 +199,13 @@ class Arrival(Protocol):
         self._error: Exception | None = None
         self._waiter: Deferred[Piece | None] | None = None
         self._timer: IDelayedCall | None = None
+
+    def when_over(self, released: Callable[[], None]) -> None:
+        """Have C{released} called, once, when the connection is no longer ours."""
+        if self._over:
+            released()
+        else:
+            self._released = released
 
     def take(self) -> bytes | None:
         """A piece that is here already."""
@@ -140,8 +215,8 @@ class Arrival(Protocol):
         self._held -= len(piece)
         if self._paused and self._held <= _HELD_LEAST:
             self._paused = False
-            if self.transport is not None and not self._over:
-                self.transport.resumeProducing()  # type: ignore[attr-defined]
+            if not self._over:
+                self._wire.resumeProducing()
         return piece
 
     def read(self) -> Deferred[Piece | None]:
@@ -169,11 +244,12 @@ class Arrival(Protocol):
         self._held = 0
         if not self._over:
             self._end(StorageUnavailable())
-            self._abort()
+            self._wire.abort()
 
     # What the connection says
 
-    def dataReceived(self, data: bytes) -> None:
+    def feed(self, data: bytes) -> None:
+        """Bytes have come."""
         self.got += len(data)
         if self._over:
             return
@@ -184,24 +260,30 @@ class Arrival(Protocol):
         self._held += len(data)
         if self._held >= HELD_MOST and not self._paused:
             self._paused = True
-            if self.transport is not None:
-                self.transport.pauseProducing()  # type: ignore[attr-defined]
+            self._wire.pauseProducing()
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
+    def finish(self, rest: Sequence[bytes]) -> None:
+        """The last bytes have come."""
         if self._over:
             return
-        whole = reason.check(ResponseDone) is not None or (
-            reason.check(PotentialDataLoss) is not None and self.length is None
-        )
-        if whole and self.length in (None, self.got):
-            self._end(None)
-        else:
-            self._end(StorageUnavailable("The storage broke off."))
+        for data in rest:
+            self.got += len(data)
+            self._held += len(data)
+            self._pieces.append(data)
+        if self.length not in (None, self.got):
+            self.fail(StorageUnavailable("The storage broke off."))
+            return
+        self._end(None)
+
+    def fail(self, error: Exception) -> None:
+        """The rest will not come."""
+        if not self._over:
+            self._end(error)
 
     def _late(self) -> None:
         self._timer = None
         self._end(StorageUnavailable("The storage sends nothing any more."))
-        self._abort()
+        self._wire.abort()
 
     def _end(self, error: Exception | None) -> None:
         self._over = True
@@ -209,7 +291,9 @@ class Arrival(Protocol):
         released, self._released = self._released, None
         if released is not None:
             released()
-        self._answer(error)
+        if self._waiter is not None:
+            # What is here comes before what went wrong.
+            self._answer(self.take() or error)
 
     def _answer(self, result: bytes | Exception | None) -> None:
         waiter, self._waiter = self._waiter, None
@@ -222,16 +306,6 @@ class Arrival(Protocol):
             waiter.errback(Failure(result))
         else:
             waiter.callback(result)
-
-    def _abort(self) -> None:
-        # The proxy that a reply's protocol is given cannot abort; merely closing
-        # would wait for a peer that we have stopped listening to.
-        transport = getattr(self.transport, "_producer", None) or self.transport
-        abort = getattr(transport, "abortConnection", None)
-        if abort is not None:
-            abort()
-        elif transport is not None:
-            transport.loseConnection()
 
 
 @attrs.define

@@ -11,7 +11,6 @@ from typing import Any, cast
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
-from twisted.web.iweb import IResponse
 
 from alluxio_tw.errors import (
     MalformedXML,
@@ -38,6 +37,7 @@ from alluxio_tw.ufs.s3_attributes import (
     to_headers,
 )
 from alluxio_tw.ufs.s3_bodies import Arrival, Check
+from alluxio_tw.ufs.s3_connection import Response
 from alluxio_tw.ufs.s3_digests import content_md5, md5_hex
 from alluxio_tw.ufs.s3_faults import Complaint
 from alluxio_tw.ufs.s3_multipart import Multipart
@@ -47,8 +47,8 @@ from alluxio_tw.ufs.s3_wire import Answer, Asking, Wire
 COPY_MOST = 5 << 30
 """Bytes that CopyObject and UploadPartCopy move in one request."""
 
+# They cost next to nothing to compute beside the network.
 _VERIFIED = frozenset(("crc32", "crc32c", "crc64nvme"))
-"""Checksums that cost next to nothing to compute beside the network."""
 
 Part = tuple[str, str, Span | None]
 """A source's key, its version, and what of it."""
@@ -101,9 +101,8 @@ class S3Bucket:
 
     async def status(self, key: str, tags: Mapping[str, str] | None = None) -> Status:
         """
-        The current version.
+        The current version; C{tags} if they are known.
 
-        :param tags: if they are known.
         :raises NoSuchPath: there is none.
         """
         answer = await self.wire.call(
@@ -148,11 +147,7 @@ class S3Bucket:
     async def settle(
         self, key: str, etag: str, size: int, told: Attributes, wanted: Attributes
     ) -> Status:
-        """
-        The version just written, made to have the attributes wanted.
-
-        :param told: those that the storage was told of.
-        """
+        """The version just written, of C{told}, made to have the attributes C{wanted}."""
         status = await self.made(key, etag, size, wanted)
         if _same(told, wanted):
             return status
@@ -267,15 +262,19 @@ class S3Bucket:
             for at in range(0, len(parts), step):
                 some = enumerate(parts[at : at + step], at + 1)
                 await _all([upload.copy_part(number, *part) for number, part in some])
-            return await upload.complete(condition)
+            etag = await upload.complete(condition)
+            await upload.tidied
+            return etag
         except BaseException:
             await quietly(upload.abort())
             raise
 
-    async def begin(self, key: str, attributes: Attributes) -> Multipart:
-        """Begin a multipart upload."""
+    async def begin(
+        self, key: str, attributes: Attributes, algorithm: str = ""
+    ) -> Multipart:
+        """Begin a multipart upload; its parts are given checksums of C{algorithm}."""
         return await Multipart.begin(
-            self.wire, self.given.root, key, attributes, self.live
+            self.wire, self.given.root, key, attributes, self.live, algorithm
         )
 
     async def delete(self, key: str, demand: Demand) -> bool:
@@ -360,7 +359,7 @@ def _md5ed(body: bytes) -> dict[bytes, bytes]:
     return {b"content-md5": content_md5((body,)), b"content-type": b"application/xml"}
 
 
-def _check(response: IResponse) -> Check | None:
+def _check(response: Response) -> Check | None:
     """The checksum that a whole object comes with, if it is one we compute."""
     found = said(response.headers, NO_PAIRS)
     if found.checksum_type != "FULL_OBJECT":
@@ -377,7 +376,7 @@ def _check(response: IResponse) -> Check | None:
     return None
 
 
-async def _all(works: Sequence[Awaitable[None]]) -> None:
+async def _all(works: Sequence[Awaitable[Any]]) -> None:
     """All of them, side by side; the first failure, when all have ended."""
     begun = [Deferred.fromCoroutine(cast("Any", work)) for work in works]
     error: Failure | None = None
@@ -390,7 +389,7 @@ async def _all(works: Sequence[Awaitable[None]]) -> None:
         error.raiseException()
 
 
-async def quietly(work: Awaitable[None]) -> None:
+async def quietly(work: Awaitable[Any]) -> None:
     """Tidy up, whatever comes of it."""
     try:
         await work

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import md5, sha256
 
 import attrs
+from twisted.internet.defer import Deferred, succeed
 
 from alluxio_tw.errors import (
     MalformedXML,
@@ -22,16 +23,19 @@ from alluxio_tw.errors import (
     PreconditionFailed,
     StorageUnavailable,
 )
-from alluxio_tw.iobjects import Attributes
+from alluxio_tw.iobjects import NO_PAIRS, Attributes
 from alluxio_tw.s3.text import escape
 from alluxio_tw.s3.xml import parse, unquote
 from alluxio_tw.spans import Span
 from alluxio_tw.ufs.s3_attributes import etag_of, to_headers
+from alluxio_tw.ufs.s3_digests import SUM, checksum, sum_header
 from alluxio_tw.ufs.s3_faults import Complaint
 from alluxio_tw.ufs.s3_wire import Asking, Wire
 
 NOTES = ".alluxio-tw/multipart/"
 """Beneath the mount's root, what is noted of uploads on their way."""
+
+NO_HEADERS: Mapping[bytes, bytes] = {}
 
 _COMPLETED = "CompleteMultipartUploadResult"
 
@@ -42,18 +46,56 @@ class Multipart:
     One upload.
 
     :ivar key: the whole key.
+    :ivar tidied: fires when, after its completion, nothing is noted of it.
     """
 
     _wire: Wire
     key: str
     id: str
-    _note: str
-    _live: set[str] = attrs.field(repr=False)
+    _note: str = ""
+    _live: set[str] = attrs.field(factory=set, repr=False)
+    _sums: bool = False
     _etags: dict[int, str] = attrs.field(factory=dict, init=False, repr=False)
+    _checksums: dict[int, Mapping[str, str]] = attrs.field(
+        factory=dict, init=False, repr=False
+    )
+    tidied: Deferred[None] = attrs.field(
+        factory=lambda: succeed(None), init=False, repr=False
+    )
+
+    @classmethod
+    async def create(
+        cls,
+        wire: Wire,
+        key: str,
+        attributes: Attributes,
+        algorithm: str = "",
+        kind: str = "",
+    ) -> Multipart:
+        """
+        Begin an upload that is noted elsewhere.
+
+        :param algorithm: of its parts' checksums; empty for none.
+        :param kind: C{FULL_OBJECT}, C{COMPOSITE} or empty.
+        """
+        headers = to_headers(attributes)
+        if algorithm:
+            headers[b"x-amz-checksum-algorithm"] = algorithm.upper().encode()
+            if kind:
+                headers[b"x-amz-checksum-type"] = kind.encode()
+        answer = await wire.call(Asking(b"POST", key, (("uploads", ""),), headers))
+        id = _word(answer.body, "InitiateMultipartUploadResult", "UploadId")
+        return cls(wire, key, id)
 
     @classmethod
     async def begin(
-        cls, wire: Wire, root: str, key: str, attributes: Attributes, live: set[str]
+        cls,
+        wire: Wire,
+        root: str,
+        key: str,
+        attributes: Attributes,
+        live: set[str],
+        algorithm: str = "",
     ) -> Multipart:
         """
         Begin an upload.
@@ -61,15 +103,13 @@ class Multipart:
         :param root: of the mount.
         :param attributes: what the object will be given.
         :param live: the notes of uploads that must not be swept.
+        :param algorithm: of a checksum that L{part} is to compute; empty for none.
         """
-        answer = await wire.call(
-            Asking(b"POST", key, (("uploads", ""),), to_headers(attributes))
-        )
-        id = _word(answer.body, "InitiateMultipartUploadResult", "UploadId")
+        id = (await cls.create(wire, key, attributes, algorithm)).id
         began = int(wire.clock.seconds())
         mark = sha256(id.encode()).hexdigest()[:24]
         note = f"{root}{NOTES}{began:012x}.{mark}"
-        made = cls(wire, key, id, note, live)
+        made = cls(wire, key, id, note, live, bool(algorithm))
         live.add(note)
         try:
             body = json.dumps({"key": key, "id": id}).encode()
@@ -79,18 +119,37 @@ class Multipart:
             raise
         return made
 
-    async def part(self, number: int, pieces: Sequence[bytes | memoryview]) -> None:
-        """Send a part, 1 and up."""
+    def has(self, number: int, etag: str, checksums: Mapping[str, str]) -> None:
+        """A part is there already."""
+        self._etags[number] = etag
+        self._checksums[number] = checksums
+
+    async def part(
+        self,
+        number: int,
+        pieces: Sequence[bytes | memoryview],
+        headers: Mapping[bytes, bytes] = NO_HEADERS,
+    ) -> str:
+        """
+        Send a part, 1 and up; its ETag.
+
+        :param headers: its checksum, if it is to be checked.
+        """
+        if self._sums:
+            value = checksum(pieces)
+            headers = sum_header(value)
+            self._checksums[number] = {SUM: value}
         answer = await self._wire.call(
-            Asking(b"PUT", self.key, self._query(number), {}, pieces)
+            Asking(b"PUT", self.key, self._query(number), headers, pieces)
         )
-        self._etags[number] = etag_of(answer.headers)
+        etag = self._etags[number] = etag_of(answer.headers)
+        return etag
 
     async def copy_part(
         self, number: int, source: str, etag: str, span: Span | None = None
-    ) -> None:
+    ) -> str:
         """
-        Make a part of bytes that are there.
+        Make a part of bytes that are there; its ETag.
 
         :param source: a whole key of the same bucket.
         :param etag: of the version that is meant; empty for any.
@@ -110,7 +169,9 @@ class Multipart:
             )
         except PreconditionFailed as error:
             raise ObjectChanged() from error
-        self._etags[number] = unquote(_word(answer.body, "CopyPartResult", "ETag"))
+        made = unquote(_word(answer.body, "CopyPartResult", "ETag"))
+        self._etags[number] = made
+        return made
 
     async def complete(self, condition: Mapping[bytes, bytes]) -> str:
         """
@@ -122,7 +183,7 @@ class Multipart:
         """
         body = "".join(
             f"<Part><PartNumber>{number}</PartNumber>"
-            f"<ETag>&quot;{escape(etag)}&quot;</ETag></Part>"
+            f"<ETag>&quot;{escape(etag)}&quot;</ETag>{self._said(number)}</Part>"
             for number, etag in sorted(self._etags.items())
         )
         document = (
@@ -145,7 +206,7 @@ class Multipart:
             if found is None:
                 raise error.noun() from error
             etag = found
-        await self._over()
+        self.tidied = Deferred.fromCoroutine(self._over())
         return etag
 
     async def abort(self) -> None:
@@ -179,7 +240,16 @@ class Multipart:
         whole = md5(b"".join(digests), usedforsecurity=False).hexdigest()
         return f"{whole}-{len(digests)}"
 
+    def _said(self, number: int) -> str:
+        """The checksums of a part, as its completion has them."""
+        return "".join(
+            f"<Checksum{name.upper()}>{escape(value)}</Checksum{name.upper()}>"
+            for name, value in self._checksums.get(number, NO_PAIRS).items()
+        )
+
     async def _over(self) -> None:
+        if not self._note:
+            return
         self._live.discard(self._note)
         try:
             await self._wire.call(Asking(b"DELETE", self._note))

@@ -32,6 +32,7 @@ _ALIASES = {
     "alluxio.underfs.s3.region": "region",
     "alluxio.underfs.s3.threads.max": "connections",
     "alluxio.underfs.s3.upload.threads.max": "upload_threads",
+    "alluxio.underfs.s3.multipart.upload.buffer.number": "upload_buffers",
     "alluxio.underfs.s3.streaming.upload.partition.size": "part_size",
     "alluxio.underfs.s3.multipart.upload.partition.size": "part_size",
     "alluxio.underfs.s3.connect.timeout": "connect_timeout",
@@ -43,6 +44,7 @@ _ALIASES = {
     "aws.secretKey": "secret_key",
     "aws.sessionToken": "session_token",
 }
+_UPLOAD_MEMORY = 256 << 20
 _DNS_OFF = "alluxio.underfs.s3.disable.dns.buckets"
 _SECURE = "alluxio.underfs.s3.secure.http.enabled"
 
@@ -66,15 +68,22 @@ class S3Options:
     :ivar retries: how often a request is repeated that failed by no fault of
         its own.
     :ivar retry_time: seconds after which nothing is repeated.
+    :ivar parallel: large objects are read over so many connections at once, where
+        one alone is slow.
     :ivar part_size: objects up to so many bytes are put whole.
+    :ivar native_uploads: multipart uploads of clients are uploads of the storage;
+        otherwise their parts are objects until they are joined.
     :ivar upload_threads: parts on their way at once, of one object.
-    :ivar upload_memory: bytes that all uploads together may hold.
-    :ivar unsigned: bodies are guarded by an MD5 and TLS; otherwise their SHA-256
+    :ivar upload_memory: bytes that all uploads together may hold; C{upload_buffers}
+        says it in parts.
+    :ivar unsigned: bodies are guarded by a CRC-32C and TLS; otherwise their SHA-256
         is signed.
     :ivar conditional: the server judges C{If-Match} and C{If-None-Match} of
         writes.
     :ivar key_limits: the server keeps objects as files: C{a} and C{a/b} cannot
         both be.
+    :ivar presigned: requests that were presigned with a credential of the server's
+        are handed on to it.
     :ivar verify: the server must prove who it is.
     :ivar ca_file: authorities to trust in place of the system's, in PEM.
     """
@@ -96,12 +105,15 @@ class S3Options:
     keep_alive: float = 30.0
     retries: int = 4
     retry_time: float = 60.0
+    parallel: int = 8
     part_size: int = 8 << 20
+    native_uploads: bool = True
     upload_threads: int = 4
-    upload_memory: int = 256 << 20
+    upload_memory: int = _UPLOAD_MEMORY
     unsigned: bool = False
     conditional: bool = True
     key_limits: bool = False
+    presigned: bool = False
     verify: bool = True
     ca_file: str = ""
 
@@ -167,15 +179,21 @@ def read_options(uri: str, options: Mapping[str, str]) -> S3Options:
         keep_alive=given.duration("keep_alive", 30.0),
         retries=given.number("retries", 4, 0, 100),
         retry_time=given.duration("retry_time", 60.0),
+        parallel=given.number("parallel", 8, 1, 64),
         part_size=given.bounded(given.size, "part_size", 8 << 20, PART_LEAST),
+        native_uploads=given.truth("native_uploads", True),
         upload_threads=given.number("upload_threads", 4, 1, 1000),
-        upload_memory=given.size("upload_memory", 256 << 20),
+        upload_memory=0,
         unsigned=given.truth("unsigned_payload", False),
         conditional=given.truth("conditional", True),
         key_limits=given.truth("key_limits", False),
+        presigned=given.truth("presigned", False),
         verify=given.truth("verify", True),
         ca_file=given.text("ca_file"),
     )
+    buffers = given.number("upload_buffers", 0, 1, 100_000)
+    memory = buffers * made.part_size if buffers else _UPLOAD_MEMORY
+    made = attrs.evolve(made, upload_memory=given.size("upload_memory", memory))
     given.finish()
     _judge(made)
     return made

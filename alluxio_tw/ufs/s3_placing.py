@@ -16,6 +16,7 @@ be otherwise is corrected by a copy onto itself.
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -30,6 +31,7 @@ from alluxio_tw.iufs import IPlacing
 from alluxio_tw.ufs.filespans import read_span
 from alluxio_tw.ufs.local_faults import translated
 from alluxio_tw.ufs.s3_bucket import S3Bucket
+from alluxio_tw.ufs.s3_digests import SUM
 from alluxio_tw.ufs.s3_multipart import Multipart
 from alluxio_tw.ufs.s3_options import PARTS_MOST
 
@@ -136,7 +138,10 @@ class S3Placing:
     _sent: int = attrs.field(default=0, init=False)
     _number: int = attrs.field(default=0, init=False)
     _upload: Multipart | None = attrs.field(default=None, init=False)
-    _flying: dict[int, Deferred[None]] = attrs.field(
+    _beginning: Deferred[Multipart] | None = attrs.field(
+        default=None, init=False, repr=False
+    )
+    _flying: dict[int, Deferred[Any]] = attrs.field(
         factory=dict, init=False, repr=False
     )
     _landing: Deferred[None] | None = attrs.field(default=None, init=False, repr=False)
@@ -167,7 +172,9 @@ class S3Placing:
     ) -> Status:
         condition = await self._bucket.condition(self._key, demand)
         total = self._sent + self._held.size
-        if self._upload is None:
+        upload = self._upload
+        if upload is None:
+            await self._not_begun()
             made = await self._bucket.put(
                 self._key, self._held.settle(), attributes, condition
             )
@@ -179,13 +186,17 @@ class S3Placing:
             while self._flying:
                 await self._landed()
             self._complain()
-            made = await self._upload.complete(condition)
+            made = await upload.complete(condition)
             told = self._told
         self._upload = None
         self._over = True
         if self._own:
-            return self._bucket.unseen(made, total, attributes)
-        return await self._bucket.settle(self._key, made, total, told, attributes)
+            status = self._bucket.unseen(made, total, attributes)
+        else:
+            status = await self._bucket.settle(self._key, made, total, told, attributes)
+        if upload is not None:
+            await upload.tidied
+        return status
 
     @deferred
     async def abort(self) -> None:
@@ -193,9 +204,22 @@ class S3Placing:
         for work in list(self._flying.values()):
             work.cancel()
         self._let_go()
+        await self._not_begun()
         upload, self._upload = self._upload, None
         if upload is not None:
             await upload.abort()
+
+    async def _not_begun(self) -> None:
+        """An upload that was begun beforehand is not needed."""
+        beginning, self._beginning = self._beginning, None
+        if beginning is None:
+            return
+        beginning.cancel()
+        try:
+            upload = await beginning
+        except Exception:
+            return
+        await upload.abort()
 
     async def _add(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
@@ -203,6 +227,9 @@ class S3Placing:
             self._complain()
             if self._held.size >= self._part_size():
                 await self._ship()
+            if self._size is not None and self._size > self._part_size():
+                # It will be needed: let it be there when the first part is.
+                self._begin()
             part = view[: self._part_size() - self._held.size]
             await self._make_room(self._held.size + len(part))
             self._complain()
@@ -233,12 +260,22 @@ class S3Placing:
         taken, self._taken = self._taken, 0
         self._room.give(taken)
 
+    def _begin(self) -> None:
+        if self._beginning is None and self._upload is None:
+            algorithm = SUM if self._bucket.given.unsigned else ""
+            self._beginning = Deferred.fromCoroutine(
+                self._bucket.begin(self._key, self._told, algorithm)
+            )
+
     async def _ship(self) -> None:
         """Send what is held as a part; wait only while too many are on their way."""
         if self._number == PARTS_MOST:
             raise EntityTooLarge()
         if self._upload is None:
-            upload = await self._bucket.begin(self._key, self._told)
+            self._begin()
+            beginning, self._beginning = self._beginning, None
+            assert beginning is not None
+            upload = await beginning
             if self._over:
                 await upload.abort()
                 self._complain()
@@ -254,10 +291,10 @@ class S3Placing:
         self._flying[number] = work
         work.addBoth(self._land, number, taken)
 
-    def _land(self, result: Failure | None, number: int, taken: int) -> None:
+    def _land(self, result: Failure | str, number: int, taken: int) -> None:
         del self._flying[number]
         self._room.give(taken)
-        if result is not None and self._error is None:
+        if isinstance(result, Failure) and self._error is None:
             self._error = result
         landing, self._landing = self._landing, None
         if landing is not None:

@@ -13,21 +13,10 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
-from twisted.web.client import (
-    RequestGenerationFailed,
-    RequestTransmissionFailed,
-    ResponseFailed,
-)
-from twisted.web.iweb import IResponse
 
-_UNREACHED = (
-    ConnectError,
-    ConnectionClosed,
-    DNSLookupError,
-    RequestGenerationFailed,
-    RequestTransmissionFailed,
-    ResponseFailed,
-)
+from alluxio_tw.ufs.s3_connection import Broken, Garbled, Response
+
+_UNREACHED = (Broken, ConnectError, ConnectionClosed, DNSLookupError)
 
 
 class Unreached(Exception):
@@ -35,12 +24,14 @@ class Unreached(Exception):
     No reply, or not all of it.
 
     :ivar again: may it go better the next time?
+    :ivar stale: it will, most likely, on another connection.
     """
 
-    def __init__(self, message: str, again: bool = True) -> None:
+    def __init__(self, message: str, again: bool = True, stale: bool = False) -> None:
         super().__init__(message)
         self.message = message
         self.again = again
+        self.stale = stale
 
 
 @attrs.define(eq=False)
@@ -63,25 +54,25 @@ class Watch:
         if self._timer is not None:
             self._timer.reset(self._timeout)
 
-    async def over(self, request: Deferred[IResponse]) -> IResponse:
+    async def over(self, request: Deferred[Response]) -> Response:
         """
         Wait for a request's reply.
 
         :raises Unreached: there is none.
         """
 
-        def forsake(result: Deferred[IResponse]) -> None:
+        def forsake(result: Deferred[Response]) -> None:
             self._forsaken = True
             request.cancel()
 
-        result: Deferred[IResponse] = Deferred(forsake)
+        result: Deferred[Response] = Deferred(forsake)
 
         def expire() -> None:
             self._timer = None
             self._late = True
             request.cancel()
 
-        def done(outcome: IResponse | Failure) -> None:
+        def done(outcome: Response | Failure) -> None:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
@@ -113,4 +104,7 @@ def _unreached(error: Exception) -> Unreached:
     for reason in reasons:
         if isinstance(reason, SSL.Error) and "certificate" in str(reason.args):
             return Unreached("The storage's certificate is not trusted.", False)
-    return Unreached("The storage behind this bucket cannot be reached.")
+        if isinstance(reason, Garbled):
+            return Unreached(str(reason))
+    stale = isinstance(error, Broken) and error.stale
+    return Unreached("The storage behind this bucket cannot be reached.", stale=stale)

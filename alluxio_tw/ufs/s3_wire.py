@@ -6,8 +6,8 @@ they are answered, and who sends something conditional asks L{Complaint.tries}
 whether an earlier attempt may have been heard.  What is not worth repeating is
 what the server understood and refused.
 
-Three remedies are tried once for each request: a clock that differs, keys that
-have expired, a bucket that is elsewhere.
+Some remedies are tried once for each request: for a clock that differs, keys that
+have expired, a bucket that is elsewhere, a connection that was closed while idle.
 
 Connections are bounded in two lanes: one for bodies that somebody reads at
 leisure, one for what ends by itself, so that slow readers keep no write waiting
@@ -20,26 +20,32 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 import attrs
-from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
-from twisted.python.failure import Failure
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import UNKNOWN_LENGTH, IAgent, IResponse
 
 from alluxio_tw.deferreds import deferred
-from alluxio_tw.errors import GatewayError, StorageBusy, StorageUnavailable
+from alluxio_tw.errors import GatewayError, StorageUnavailable
 from alluxio_tw.s3 import sigv4
 from alluxio_tw.s3.checksums import EMPTY_SHA256
-from alluxio_tw.s3.credential import Credential
 from alluxio_tw.s3.dates import parse_http_date
 from alluxio_tw.threads import IThreads
-from alluxio_tw.ufs.s3_address import Address
-from alluxio_tw.ufs.s3_attributes import first
-from alluxio_tw.ufs.s3_bodies import Arrival, Sending
+from alluxio_tw.ufs.s3_address import Address, Target
+from alluxio_tw.ufs.s3_attributes import Headers, first
+from alluxio_tw.ufs.s3_bodies import Arrival
+from alluxio_tw.ufs.s3_connection import READ, Response
 from alluxio_tw.ufs.s3_credentials import IKeys, Keys
-from alluxio_tw.ufs.s3_digests import guarded, signed
+from alluxio_tw.ufs.s3_digests import (
+    bare,
+    carries_checksum,
+    guarded,
+    signed,
+    summed,
+)
 from alluxio_tw.ufs.s3_faults import EXPIRED, Complaint, complaint
+from alluxio_tw.ufs.s3_head import request_head
+from alluxio_tw.ufs.s3_lanes import Lane
+from alluxio_tw.ufs.s3_pool import Pool
 from alluxio_tw.ufs.s3_watch import Unreached, Watch
 
 T = TypeVar("T")
@@ -52,6 +58,8 @@ _THREADED = 32 << 10
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 10.0
 _SKEW = 240.0
+_FEW = 16
+_LITTLE = 64 << 10
 
 
 @attrs.frozen
@@ -85,7 +93,7 @@ class Answer:
     body: bytes = attrs.field(repr=False)
 
 
-Take = Callable[[IResponse, Callable[[], None]], Awaitable[T]]
+Take = Callable[[Response, Callable[[], None]], Awaitable[T]]
 """Given a good reply, and what returns its place in the lane."""
 
 
@@ -94,12 +102,13 @@ class Wire:
     """
     The way to one bucket.
 
+    :ivar reading: for who reads bodies at leisure.
     :ivar chance: random numbers from 0 to 1.
     :ivar find_region: blocks; the region, where the address has none.
     """
 
     address: Address
-    _agent: IAgent
+    pool: Pool
     _keys: IKeys
     clock: IReactorTime
     threads: IThreads
@@ -110,13 +119,13 @@ class Wire:
     retries: int = 4
     retry_time: float = 60.0
     unsigned: bool = False
-    _reading: DeferredSemaphore = attrs.field(init=False, repr=False)
-    _calling: DeferredSemaphore = attrs.field(init=False, repr=False)
+    reading: Lane = attrs.field(init=False, repr=False)
+    _calling: Lane = attrs.field(init=False, repr=False)
     _ahead: float = attrs.field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._reading = DeferredSemaphore(self.connections)
-        self._calling = DeferredSemaphore(self.connections)
+        self.reading = Lane(self.connections, self.timeout, self.clock)
+        self._calling = Lane(self.connections, self.timeout, self.clock)
 
     async def call(self, asking: Asking) -> Answer:
         """
@@ -137,14 +146,20 @@ class Wire:
         take = self._late if asking.late else self._whole
         return await self._insist(asking, self._calling, take)
 
-    async def stream(self, asking: Asking) -> tuple[IResponse, Arrival]:
+    async def stream(self, asking: Asking) -> tuple[Response, Arrival]:
         """
         Ask, and read no more than the head of the answer; the body must be
         closed.
 
         :raises Complaint: the server refuses.
         """
-        return await self._insist(asking, self._reading, self._begun)
+        return await self._insist(asking, self.reading, self._begun)
+
+    async def target(self, key: str) -> Target:
+        """Where a key is, without a query."""
+        if not self.address.region:
+            self.address.region = await self._region()
+        return self.address.target(key)
 
     def pause(self, tries: int) -> Deferred[None]:
         """Wait before the n-th repetition: full jitter, as AWS advises."""
@@ -153,16 +168,14 @@ class Wire:
 
     # Again and again
 
-    async def _insist(
-        self, asking: Asking, lane: DeferredSemaphore, take: Take[T]
-    ) -> T:
+    async def _insist(self, asking: Asking, lane: Lane, take: Take[T]) -> T:
         began = self.clock.seconds()
         tries = 0
         remedied: set[str] = set()
         while True:
             tries += 1
             try:
-                return await self._once(asking, lane, take)
+                return await self._once(asking, lane, take, "stale" in remedied)
             except Complaint as error:
                 error.tries = tries
                 if self._remedy(error, remedied):
@@ -170,6 +183,10 @@ class Wire:
                 if not error.passes or self._enough(began, tries):
                     raise
             except Unreached as error:
+                if error.stale and "stale" not in remedied:
+                    # Others that are idle may have been closed as well.
+                    remedied.add("stale")
+                    continue
                 if not error.again or self._enough(began, tries):
                     raise StorageUnavailable(error.message) from error
             await self.pause(tries)
@@ -205,17 +222,19 @@ class Wire:
 
     # Once
 
-    async def _once(self, asking: Asking, lane: DeferredSemaphore, take: Take[T]) -> T:
+    async def _once(
+        self,
+        asking: Asking,
+        lane: Lane,
+        take: Take[T],
+        fresh: bool = False,
+    ) -> T:
         keys = await self._keys.get()
         if not self.address.region:
             self.address.region = await self._region()
+        released = await lane.enter()
         try:
-            await lane.acquire().addTimeout(self.timeout, self.clock, _too_long)
-        except _TooLong:
-            raise StorageBusy("All connections to the storage are in use.") from None
-        released = _Once(lane.release)
-        try:
-            response = await self._send(asking, keys)
+            response = await self._send(asking, keys, fresh)
             if response.code < 300:
                 return await take(response, released)
             error = await self._refused(response, released)
@@ -236,14 +255,14 @@ class Wire:
                 f"The storage's region cannot be had ({type(error).__name__})."
             ) from None
 
-    async def _whole(self, response: IResponse, released: Callable[[], None]) -> Answer:
+    async def _whole(self, response: Response, released: Callable[[], None]) -> Answer:
         return Answer(
             response.code,
             response.headers,
             await self._read(response, released, ANSWER_MOST),
         )
 
-    async def _late(self, response: IResponse, released: Callable[[], None]) -> Answer:
+    async def _late(self, response: Response, released: Callable[[], None]) -> Answer:
         answer = await self._whole(response, released)
         error = complaint(500, answer.body)
         if error.code:
@@ -251,18 +270,16 @@ class Wire:
         return answer
 
     async def _begun(
-        self, response: IResponse, released: Callable[[], None]
-    ) -> tuple[IResponse, Arrival]:
+        self, response: Response, released: Callable[[], None]
+    ) -> tuple[Response, Arrival]:
         return response, self._arrival(response, released)
 
-    def _arrival(self, response: IResponse, released: Callable[[], None]) -> Arrival:
-        length = None if response.length is UNKNOWN_LENGTH else response.length
-        arrival = Arrival(length, self.clock, self.timeout, released)
-        response.deliverBody(arrival)
-        return arrival
+    def _arrival(self, response: Response, released: Callable[[], None]) -> Arrival:
+        response.arrival.when_over(released)
+        return response.arrival
 
     async def _read(
-        self, response: IResponse, released: Callable[[], None], most: int
+        self, response: Response, released: Callable[[], None], most: int
     ) -> bytes:
         arrival = self._arrival(response, released)
         parts: list[bytes] = []
@@ -281,7 +298,7 @@ class Wire:
         return b"".join(parts)
 
     async def _refused(
-        self, response: IResponse, released: Callable[[], None]
+        self, response: Response, released: Callable[[], None]
     ) -> Complaint:
         headers = response.headers
         body = await self._read(response, released, _FAULT_MOST)
@@ -293,7 +310,7 @@ class Wire:
         return error
 
     async def _explained(
-        self, asking: Asking, error: Complaint, lane: DeferredSemaphore
+        self, asking: Asking, error: Complaint, lane: Lane
     ) -> Complaint:
         """HEAD is refused without a word of why: ask for the same with GET."""
         if error.region != self.address.region and error.region:
@@ -309,57 +326,53 @@ class Wire:
             return explained
         return error
 
-    async def _dropped(self, response: IResponse, released: Callable[[], None]) -> None:
+    async def _dropped(self, response: Response, released: Callable[[], None]) -> None:
         self._arrival(response, released).close()
 
-    def _send(self, asking: Asking, keys: Keys | None) -> Deferred[IResponse]:
-        return Deferred.fromCoroutine(self._signed_and_sent(asking, keys))
-
-    async def _signed_and_sent(self, asking: Asking, keys: Keys | None) -> IResponse:
-        digests = await self._digests(asking.body, keys is not None)
+    async def _send(self, asking: Asking, keys: Keys | None, fresh: bool) -> Response:
+        digests = await self._digests(asking, keys is not None)
         target = self.address.target(asking.key, asking.query)
-        headers = {**asking.headers, **digests, b"host": target.host}
-        if keys is not None:
-            now = sigv4.timestamp_of(self.clock.seconds() + self._ahead)
-            headers[b"x-amz-date"] = now
-            if keys.token:
-                headers[b"x-amz-security-token"] = keys.token.encode()
-            signed = {
-                name: value
-                for name, value in headers.items()
-                if name.startswith(b"x-amz-")
-                or name in (b"host", b"content-type", b"content-md5")
-            }
-            credential = Credential(
-                keys.access_key, now[:8].decode(), self.address.region
-            )
-            headers[b"authorization"] = sigv4.sign(
-                asking.method,
-                target.path,
-                target.query,
-                signed,
-                credential,
-                keys.secret,
-            )
-        headers[b"user-agent"] = b"alluxio-tw"
-        headers[b"accept-encoding"] = b"identity"
+        now = sigv4.timestamp_of(self.clock.seconds() + self._ahead)
+        head = request_head(
+            asking.method,
+            target,
+            {**asking.headers, **digests},
+            sum(map(len, asking.body)),
+            keys,
+            now,
+            self.address.region,
+        )
         watch = Watch(self.clock, self.timeout)
-        body = Sending(asking.body, watch.moved) if asking.body else None
-        return await watch.over(
-            self._agent.request(
-                asking.method,
-                target.url,
-                Headers({name: [value] for name, value in headers.items()}),
-                body,
-            )
+        exchange = self._exchange(asking, target, head, watch, fresh)
+        return await watch.over(Deferred.fromCoroutine(exchange))
+
+    async def _exchange(
+        self, asking: Asking, target: Target, head: bytes, watch: Watch, fresh: bool
+    ) -> Response:
+        connection = await self.pool.connection(target, fresh)
+        # What is read at a time is memory, once there are many who read.
+        few = self.pool.busy <= _FEW
+        return await connection.ask(
+            asking.method,
+            head,
+            asking.body,
+            watch.moved,
+            self.timeout,
+            READ if few else _LITTLE,
         )
 
-    async def _digests(
-        self, body: Sequence[bytes | memoryview], signs: bool
-    ) -> dict[bytes, bytes]:
+    async def _digests(self, asking: Asking, signs: bool) -> dict[bytes, bytes]:
+        body = asking.body
         if not body:
             return {b"x-amz-content-sha256": EMPTY_SHA256.encode()} if signs else {}
-        work = guarded if self.unsigned or not signs else signed
+        if signs and not self.unsigned:
+            work = signed
+        elif asking.method != b"PUT" or b"content-md5" in asking.headers:
+            work = guarded
+        elif carries_checksum(asking.headers):
+            work = bare
+        else:
+            work = guarded if asking.query else summed
         if sum(map(len, body)) < _THREADED:
             found = work(body)
         else:
@@ -367,25 +380,3 @@ class Wire:
         if not signs:
             del found[b"x-amz-content-sha256"]
         return found
-
-
-class _TooLong(Exception):
-    pass
-
-
-def _too_long(result: object, seconds: float) -> object:
-    if isinstance(result, Failure) and result.check(CancelledError):
-        raise _TooLong
-    return result
-
-
-@attrs.define
-class _Once:
-    """Calls what it holds, the first time it is called."""
-
-    _then: Callable[[], object] | None
-
-    def __call__(self) -> None:
-        then, self._then = self._then, None
-        if then is not None:
-            then()

@@ -631,6 +631,16 @@ class WordsTests(SynchronousTestCase):
         self.assertEqual(made.endpoint, "http://storage:9000")
         self.assertNotIn(SECRET, repr(made))
 
+    def test_upload_memory(self) -> None:
+        """How much uploads may hold is said in bytes, or in parts."""
+        buffers = {"alluxio.underfs.s3.multipart.upload.buffer.number": "3"}
+        for options, memory in (
+            ({}, 256 << 20),
+            ({**buffers, "part_size": "5MB"}, 15 << 20),
+            ({**buffers, "upload_memory": "64MB"}, 64 << 20),
+        ):
+            self.assertEqual(read_options("s3://bucket", options).upload_memory, memory)
+
     def test_wrong_options(self) -> None:
         """What cannot be used is refused, and no secret is quoted."""
         for uri, options in (
