@@ -18,6 +18,7 @@ from typing import TypeVar
 import attrs
 
 from alluxio_tw.errors import WrongConfiguration
+from alluxio_tw.ipages import Keeping
 from alluxio_tw.namespace.options import refuse_unknown
 from alluxio_tw.quantities import duration
 
@@ -37,7 +38,7 @@ DEFAULT_NEGATIVE_AGE = 1.0
 @attrs.frozen
 class Policy:
     """
-    What may be kept of a mount, and how long it is believed.
+    What may be kept of a mount, or of an object of it, and how long it is believed.
 
     :ivar cached: are pages and records kept at all?
     :ivar freshness: C{"immutable"}: believed for ever; C{"max-age"}: for
@@ -47,8 +48,14 @@ class Policy:
         such object.
     :ivar stale_if_error: for how many seconds more a version may still be
         answered when the storage cannot be asked.
+    :ivar pages: are pages kept?  Otherwise bytes come from the storage each time.
+    :ivar keeping: how they are kept, where a rule says it.
+    :ivar hedge_after: seconds after which a read is asked for a second time, where
+        a rule says it; nought for never.
+    :ivar given: the mount's options that were given, not left to their defaults.
     :ivar lifetime: seconds that a version is believed, infinite if immutable,
         nought if it never is: what the hot path compares with.
+    :ivar plain: pages are kept, and as those of all others.
     """
 
     cached: bool = True
@@ -56,13 +63,23 @@ class Policy:
     max_age: float = DEFAULT_MAX_AGE
     negative_age: float = DEFAULT_NEGATIVE_AGE
     stale_if_error: float = 0.0
+    pages: bool = True
+    keeping: Keeping | None = None
+    hedge_after: float | None = None
+    given: frozenset[str] = frozenset()
     lifetime: float = attrs.field(init=False)
+
+    plain: bool = attrs.field(init=False)
 
     @lifetime.default
     def _lifetime(self) -> float:
         if self.freshness == IMMUTABLE:
             return math.inf
         return self.max_age if self.freshness == MAX_AGE else 0.0
+
+    @plain.default
+    def _plain(self) -> bool:
+        return self.pages and self.keeping is None
 
     @classmethod
     def of(cls, options: Mapping[str, str], *, near: bool) -> Policy:
@@ -105,6 +122,7 @@ class Policy:
                 0.0 if freshness == ALWAYS else DEFAULT_NEGATIVE_AGE,
             ),
             stale_if_error=_read(options, "stale-if-error", _seconds, 0.0),
+            given=frozenset(options),
         )
 
 
@@ -115,6 +133,16 @@ def read_only(options: Mapping[str, str]) -> bool:
     :raises WrongConfiguration: it is neither true nor false.
     """
     return _read(options, "readonly", _truth, False)
+
+
+def sidecar(options: Mapping[str, str]) -> bool:
+    """
+    May attributes that a storage cannot keep be kept beside its data?  The default is
+    yes.
+
+    :raises WrongConfiguration: the option C{sidecar} is neither true nor false.
+    """
+    return _read(options, "sidecar", _truth, True)
 
 
 def _read(

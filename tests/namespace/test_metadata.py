@@ -388,6 +388,63 @@ class StoringTests(Case):
         self.assertEqual((self.version("a"), self.version("b")), ("1", "2"))
 
 
+class BeneathTests(Case):
+    """
+    Walking over what is known.
+    """
+
+    def beneath(self, prefix: str, limit: int = 1000) -> dict[str, Record]:
+        found: dict[str, Record] = {}
+        after = b""
+        while True:
+            page, after = self.successResultOf(
+                self.records.beneath(M, prefix, after, limit)
+            )
+            self.assertLessEqual(len(page), limit)
+            found.update(page)
+            if not after:
+                return found
+
+    def test_all(self) -> None:
+        """Everything beneath a prefix is found, page by page, also what is pending."""
+        paths = ["d/a", "d/b", "d/\u2603", "d/" + "x" * 900, "d/" + "x" * 901]
+        for number, path in enumerate(paths):
+            self.records.learn(M, path, status(number), 5.0)
+        for path in ("c", "d", "d0", "e/a"):
+            self.records.learn(M, path, status(1), 5.0)
+        self.records.learn("another", "d/a", status(1), 5.0)
+        self.records.deny(M, "d/none", 6.0)
+        self.records.learn(M, "d/gone", status(1), 5.0)
+        self.records.drop(M, "d/gone")
+        wanted = {path: Record(status(n), 5.0) for n, path in enumerate(paths)}
+        wanted["d/none"] = Record(None, 6.0)
+        for limit in (1000, 2, 1):
+            self.assertEqual(self.beneath("d/", limit), wanted)
+        self.assertEqual(len(self.beneath("")), len(wanted) + 4)
+        self.assertEqual(self.beneath("nowhere"), {})
+
+    def test_long_prefix(self) -> None:
+        """A prefix that is longer than what keys keep of a path is kept to."""
+        long = "y" * 600
+        for path in (long + "/a", long + "b", "y" * 599):
+            self.records.learn(M, path, status(1), 5.0)
+        self.assertEqual(list(self.beneath(long + "/")), [long + "/a"])
+
+    def test_closing(self) -> None:
+        """What is being walked over when all is closed is walked over first."""
+        threads = HeldThreads()
+        self.reopen(threads)
+        walking = self.records.beneath(M, "")
+        closing = self.records.close()
+        self.assertNoResult(closing)
+        threads.release_all()
+        self.successResultOf(walking)
+        self.successResultOf(closing)
+        self.records = self.open()
+        self.successResultOf(self.records.close())
+        self.assertEqual(self.successResultOf(self.records.beneath(M, "")), ([], b""))
+
+
 class FailingTests(Case):
     def test_map_full(self) -> None:
         """A map that is full in spite of pruning is emptied, and used again."""

@@ -148,6 +148,39 @@ class ResolveTests(SynchronousTestCase):
         self.assertEqual(prefixes("other"), [])
         self.assertEqual(table.children("d")[0].mount.path, "/d/e")
 
+    def test_stretches(self) -> None:
+        """The keys of a bucket are a row of stretches, each with its owner."""
+        table = self.table("/", "/a/b", "/a/b/c", "/a/d")
+
+        def stretches(prefix: str) -> list[tuple[str, str, str | None]]:
+            return [
+                (each.place.mount.path, each.beyond, each.until)
+                for each in table.stretches("a", prefix)
+            ]
+
+        self.assertEqual(
+            stretches(""),
+            [
+                ("/", "", "b/"),
+                ("/a/b", "", "b/c/"),
+                ("/a/b/c", "", None),
+                ("/a/b", "b/c/", None),
+                ("/", "b/", "d/"),
+                ("/a/d", "", None),
+                ("/", "d/", None),
+            ],
+        )
+        self.assertEqual(
+            stretches("b/"),
+            [
+                ("/a/b", "", "b/c/"),
+                ("/a/b/c", "", None),
+                ("/a/b", "b/c/", None),
+            ],
+        )
+        self.assertEqual(stretches("b/c/"), [("/a/b/c", "", None)])
+        self.assertEqual(stretches("x"), [("/", "", None)])
+
     def test_replaced(self) -> None:
         """A replaced table holds from the next question on."""
         table = self.table("/", "/a")
