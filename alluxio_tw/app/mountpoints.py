@@ -16,13 +16,20 @@ from urllib.parse import quote
 import attrs
 
 from alluxio_tw.app.kinds import quoted
+from alluxio_tw.app.properties import S3_UPLOAD_BUFFERS, S3_UPLOAD_THREADS
 from alluxio_tw.app.sections import Data
 from alluxio_tw.app.settings import MountGiven, Settings
 from alluxio_tw.app.sources import MOUNT
 from alluxio_tw.errors import WrongConfiguration
+from alluxio_tw.namespace.entries import MountEntry
 from alluxio_tw.namespace.options import shown_uri
 from alluxio_tw.s3.names import is_legacy_bucket_name
 
+_S3 = frozenset(("s3", "s3a"))
+_S3_DEFAULTS = (
+    (S3_UPLOAD_THREADS, ("upload_threads",)),
+    (S3_UPLOAD_BUFFERS, ("upload_buffers", "upload_memory")),
+)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
@@ -44,6 +51,13 @@ class MountPoint:
     options: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     embedded: bool = False
     origin: str = "default"
+
+    @property
+    def entry(self) -> MountEntry:
+        """What there is to mount; what nobody asked for gives way to what is."""
+        return MountEntry(
+            self.path, self.uri, self.options, self.origin, fallback=self.embedded
+        )
 
 
 def mount_points(of: Settings, data: Data) -> tuple[MountPoint, ...]:
@@ -72,11 +86,32 @@ def mount_points(of: Settings, data: Data) -> tuple[MountPoint, ...]:
             if name not in described and mount.path not in taken
         } | described
     if not any(mount.path == "/" for mount in found.values()):
-        root = MountPoint("root", "/", _uri_of_path(data.buckets_folder), {}, True)
+        # Nobody else looks into this tree: it may hold keys in ways of its own.
+        uri = _uri_of_path(data.buckets_folder)
+        root = MountPoint("root", "/", uri, {"keys": "any"}, True)
         found["root"] = root
     # The root of which somebody said that there is none has served its purpose.
-    points = [mount for mount in found.values() if mount.uri]
+    defaults = [(entry.name, names, of[entry]) for entry, names in _S3_DEFAULTS]
+    points = [_with_defaults(mount, defaults) for mount in found.values() if mount.uri]
     return tuple(sorted(points, key=lambda mount: mount.path))
+
+
+def _with_defaults(
+    mount: MountPoint, defaults: Iterable[tuple[str, Sequence[str], int | None]]
+) -> MountPoint:
+    """With what the properties say of all storages of its kind."""
+    if mount.uri.partition(":")[0].lower() not in _S3:
+        return mount
+    options = dict(mount.options)
+    for name, others, value in defaults:
+        said = [
+            each
+            for each in (name, *others)
+            if each in options or f"{each}=" in mount.uri
+        ]
+        if value is not None and not said:
+            options[name] = str(value)
+    return attrs.evolve(mount, options=options)
 
 
 def _described(
@@ -102,7 +137,7 @@ def _described(
         where = before.path
     else:
         where = "/" if name == "root" else f"/{name}"
-    _check_path(where, (path or first).origin)
+    check_path(where, (path or first).origin)
     if uri is None and before is not None:
         return attrs.evolve(before, path=where, options={**before.options, **options})
     assert uri is not None
@@ -112,10 +147,17 @@ def _described(
         raise WrongConfiguration(
             f"{uri.origin}: {MOUNT}{name}.uri is empty: write such as file:///srv/photos"
         )
-    return MountPoint(name, where, _uri(place, uri.origin), options, False, uri.origin)
+    return MountPoint(
+        name, where, absolute_uri(place, uri.origin), options, False, uri.origin
+    )
 
 
-def _check_path(path: str, origin: str) -> None:
+def check_path(path: str, origin: str) -> None:
+    """
+    May something be mounted there?
+
+    :raises WrongConfiguration: no.
+    """
     if path == "/":
         return
     bucket, *rest = path[1:].split("/")
@@ -142,7 +184,12 @@ def _distinct_paths(mounts: Iterable[MountPoint]) -> None:
             )
 
 
-def _uri(text: str, origin: str) -> str:
+def absolute_uri(text: str, origin: str) -> str:
+    """
+    A URI, also where the path of a folder was written.
+
+    :raises WrongConfiguration: it is neither.
+    """
     if not text or _SCHEME.match(text):
         if not text.isprintable():
             raise WrongConfiguration(f"{origin}: {quoted(text)} is not a URI")

@@ -81,6 +81,22 @@ def encode(key: bytes, path: str, status: Status | None, validated: float) -> by
     return head + _dump(row).encode("ascii")
 
 
+def path_of(key: bytes, stored: bytes) -> str:
+    """
+    The path that a stored record is of.
+
+    :raises ValueError: it is damaged.
+    """
+    if len(key) <= SHORT:
+        return key.partition(b"\0")[2].decode("utf-8", "surrogatepass")
+    try:
+        length = _header.unpack_from(stored)[2]
+    except struct.error as e:
+        raise ValueError("not a record") from e
+    whole = stored[_header.size : _header.size + length]
+    return whole.decode("utf-8", "surrogatepass")
+
+
 def decode(key: bytes, path: str, stored: bytes) -> tuple[Status | None, float] | None:
     """
     The status and when it was validated; L{None} if it is another path's record.

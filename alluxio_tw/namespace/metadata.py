@@ -18,6 +18,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from alluxio_tw.deferreds import deferred
 from alluxio_tw.iobjects import NO_ATTRIBUTES, Status
 from alluxio_tw.namespace.encoding import key_of, prefix_of
 from alluxio_tw.namespace.marks import slot_of
@@ -155,6 +156,28 @@ class Records:
         record = Record(*said)
         self._keep(name, (record, slot, mark, _weight(record)))
         return record
+
+    @deferred
+    async def beneath(
+        self, mount_id: str, prefix: str, after: bytes = b"", limit: int = 1000
+    ) -> tuple[list[tuple[str, Record]], bytes]:
+        """
+        What is known of paths beneath C{prefix}, page by page, in no order that
+        matters.
+
+        :param after: what the page before said; empty for the first.
+        :param limit: records that are looked at.
+        :return: paths and records, and where the next page begins; empty if there
+            is none.
+        """
+        if not after:
+            await self._shelf.flush()
+        found, last = await self._shelf.beneath(
+            prefix_of(mount_id, prefix), after, limit
+        )
+        return [
+            (path, Record(*said)) for path, said in found if path.startswith(prefix)
+        ], last
 
     # being told
 

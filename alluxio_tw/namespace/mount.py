@@ -10,7 +10,10 @@ from hashlib import blake2b
 import attrs
 
 from alluxio_tw.errors import WrongConfiguration
+from alluxio_tw.ipassage import IPassage
 from alluxio_tw.iufs import IUnderFileSystem
+from alluxio_tw.iuploads import IStorageUploads
+from alluxio_tw.leases import Leases
 from alluxio_tw.namespace.options import shown_options, shown_uri
 from alluxio_tw.namespace.policies import Policy, read_only
 
@@ -30,6 +33,9 @@ class Mount:
     :ivar options: all that were given; show L{shown_options} instead.
     :ivar created: nanoseconds since the epoch: when it was mounted, which is when
         its bucket came to be.
+    :ivar uploads: of the storage, if it has such; see L{IStorageUploads}.
+    :ivar passage: through to the storage, if the mount allows it.
+    :ivar leases: of who uses it, and must be let finish before it is closed.
     """
 
     id: str
@@ -42,6 +48,9 @@ class Mount:
     policy: Policy
     read_only: bool = False
     created: int = 0
+    leases: Leases = attrs.field(factory=Leases, repr=False)
+    uploads: IStorageUploads | None = attrs.field(default=None, repr=False)
+    passage: IPassage | None = attrs.field(default=None, repr=False)
 
     @classmethod
     def of(
@@ -52,6 +61,9 @@ class Mount:
         own: Mapping[str, str],
         ufs: IUnderFileSystem,
         created: int = 0,
+        leases: Leases | None = None,
+        uploads: IStorageUploads | None = None,
+        passage: IPassage | None = None,
     ) -> Mount:
         """
         Mount C{ufs}.
@@ -59,12 +71,12 @@ class Mount:
         :param options: all options that were given, for showing.
         :param own: those of them that are the mount's own, from
             L{split_options<alluxio_tw.namespace.options.split_options>}.
+        :param leases: those that C{ufs} counts itself.
         :raises WrongConfiguration: the path or an option cannot be used.
         """
         path = mount_path(path)
-        named = f"{path}\0{shown_uri(uri)}".encode("utf-8", "surrogateescape")
         return cls(
-            id=blake2b(named, digest_size=8).hexdigest(),
+            id=mount_id(path, uri),
             path=path,
             uri=uri,
             options=dict(options),
@@ -72,7 +84,20 @@ class Mount:
             policy=Policy.of(own, near=ufs.capabilities.near),
             read_only=read_only(own),
             created=created,
+            leases=Leases() if leases is None else leases,
+            uploads=uploads,
+            passage=passage,
         )
+
+
+def mount_id(path: str, uri: str) -> str:
+    """
+    What names the records and pages of a mount.
+
+    :param path: in the form that L{mount_path} gives it.
+    """
+    named = f"{path}\0{shown_uri(uri)}".encode("utf-8", "surrogateescape")
+    return blake2b(named, digest_size=8).hexdigest()
 
 
 def mount_path(path: str) -> str:

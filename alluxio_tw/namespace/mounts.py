@@ -41,6 +41,8 @@ from alluxio_tw.errors import (
 from alluxio_tw.iobjects import Bucket
 from alluxio_tw.namespace.folders import Folders
 from alluxio_tw.namespace.mount import RESERVED, Mount
+from alluxio_tw.namespace.policies import Policy
+from alluxio_tw.namespace.rules import RuleSet
 
 _new = tuple.__new__
 # A named tuple's own constructor is a Python function, and this path is hot.
@@ -62,12 +64,14 @@ class Place(NamedTuple):
         root mount.
     :ivar within: what keys have in front that paths have not: C{raw/} for a
         mount nested there.
+    :ivar policy: what may be kept of it: the mount's, unless a rule says otherwise.
     """
 
     mount: Mount
     path: str
     lead: str
     within: str
+    policy: Policy
 
     def key(self, path: str) -> str:
         """The key of the bucket that C{path} of the mount is."""
@@ -83,6 +87,21 @@ class Child(NamedTuple):
 
     prefix: str
     mount: Mount
+
+
+class Stretch(NamedTuple):
+    """
+    Keys in a row that one mount owns.
+
+    :ivar place: where they lie.
+    :ivar beyond: they come after all that begin with this; empty for no such
+        bound.
+    :ivar until: they come before this; L{None} for no such bound.
+    """
+
+    place: Place
+    beyond: str
+    until: str | None
 
 
 class _Plan(NamedTuple):
@@ -104,10 +123,13 @@ class MountTable:
 
     :ivar bucket_age: seconds that a folder of the root mount is believed to be
         there.
+    :ivar rules: what is said of objects by patterns, beside their mounts' options;
+        may be set at any time, and counts from then on.
     """
 
     _clock: IReactorTime
     bucket_age: float = 1.0
+    rules: RuleSet | None = attrs.field(default=None, init=False)
     _mounts: dict[str, Mount] = attrs.field(factory=dict, init=False)
     _buckets: dict[str, Bucket] = attrs.field(factory=dict, init=False)
     _nested: dict[str, tuple[Child, ...]] = attrs.field(factory=dict, init=False)
@@ -187,6 +209,7 @@ class MountTable:
         if plan is None:
             plan = self._plan(bucket)
         mount, lead, nested = plan
+        rules = self.rules
         if key.startswith(RESERVED):
             raise NoSuchKey(Key=key)
         if nested:
@@ -195,8 +218,15 @@ class MountTable:
                     path = key[len(child.prefix) :]
                     if path.startswith(RESERVED):
                         raise NoSuchKey(Key=key)
-                    return _new(Place, (child.mount, path, "", child.prefix))
-        return _new(Place, (mount, lead + key, lead, ""))
+                    mount = child.mount
+                    policy = mount.policy
+                    if rules is not None and policy.cached:
+                        policy = rules.policy(f"/{bucket}/{key}", policy)
+                    return _new(Place, (mount, path, "", child.prefix, policy))
+        policy = mount.policy
+        if rules is not None and policy.cached:
+            policy = rules.policy(f"/{bucket}/{key}", policy)
+        return _new(Place, (mount, lead + key, lead, "", policy))
 
     def children(self, bucket: str, prefix: str = "") -> tuple[Child, ...]:
         """
@@ -204,7 +234,8 @@ class MountTable:
         whose prefix is C{prefix} itself.
 
         A listing of the owner of C{prefix} leaves out what lies beneath their
-        prefixes, and has each instead: folded, or by its own listing.
+        prefixes, and has each instead: folded, or by its own listing (see
+        L{stretches}).
         """
         return tuple(
             sorted(
@@ -213,6 +244,34 @@ class MountTable:
                 if child.prefix.startswith(prefix) and child.prefix != prefix
             )
         )
+
+    def stretches(self, bucket: str, prefix: str) -> list[Stretch]:
+        """
+        Who owns the keys that begin with C{prefix}, in the order of the keys: the
+        owner of the prefix first, then by turns the mounts nested beneath it and
+        what lies between them.
+
+        :raises NoSuchBucket: there can be no such bucket.
+        :raises NoSuchKey: the prefix is one of our own, which nobody sees.
+        """
+        found: list[Stretch] = []
+        # The mounts that we are in, outermost first.
+        within = [self.resolve(bucket, prefix)]
+        beyond = ""
+        for child in self.children(bucket, prefix):
+            while len(within) > 1 and not child.prefix.startswith(within[-1].within):
+                over = within.pop()
+                found.append(Stretch(over, beyond, None))
+                beyond = over.within
+            found.append(Stretch(within[-1], beyond, child.prefix))
+            mount = child.mount
+            within.append(Place(mount, "", "", child.prefix, mount.policy))
+            beyond = ""
+        while within:
+            over = within.pop()
+            found.append(Stretch(over, beyond, None))
+            beyond = over.within
+        return found
 
     def _plan(self, bucket: str) -> _Plan:
         # What begins with a dot is hidden in a tree, among it what is ours.

@@ -14,9 +14,13 @@ from alluxio_tw.errors import WrongConfiguration
 MOUNT_OPTIONS = (
     "cache",
     "freshness",
+    "hedge-after",
     "max-age",
     "negative-age",
+    "origin-bandwidth",
+    "origin-concurrency",
     "readonly",
+    "sidecar",
     "stale-if-error",
 )
 """What a mount itself understands; everything else is for its driver to judge."""
@@ -75,7 +79,8 @@ def refuse_unknown(names: Iterable[str]) -> None:
 def is_secret(name: str) -> bool:
     """Is the value of an option of this name to be kept out of sight?"""
     name = name.lower()
-    return any(word in name for word in _secret_words)
+    # What goes unread to a library of others' may be anything.
+    return name.startswith("option.") or any(word in name for word in _secret_words)
 
 
 def shown_options(options: Mapping[str, str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ Not chosen: storing each change at once, on the reactor's thread.  It takes
 from __future__ import annotations
 
 import secrets
+from typing import TypeVar
 
 import attrs
 import lmdb
@@ -25,11 +26,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from alluxio_tw.iobjects import Status
-from alluxio_tw.namespace.encoding import decode, encode
+from alluxio_tw.namespace.encoding import decode, encode, path_of
 from alluxio_tw.namespace.environment import Environment, boot_id
 from alluxio_tw.namespace.marks import CONDEMNED, Marks
 from alluxio_tw.namespace.pruning import Pruning
 from alluxio_tw.threads import IThreads
+
+T = TypeVar("T")
 
 PENDING_LIMIT = 8192
 """Changes that may wait to be stored; beyond it they are forgotten instead."""
@@ -105,6 +108,8 @@ class Shelf:
     _waiting: _Changes = attrs.field(factory=_Changes, init=False)
     _storing: _Changes | None = attrs.field(default=None, init=False)
     _call: IDelayedCall | None = attrs.field(default=None, init=False)
+    _readers: int = attrs.field(default=0, init=False)
+    _unread: list[Deferred[None]] = attrs.field(factory=list, init=False)
     stored: int = attrs.field(default=0, init=False)
     lost: int = attrs.field(default=0, init=False)
     unreadable: int = attrs.field(default=0, init=False)
@@ -210,6 +215,77 @@ class Shelf:
         self._later()
         return done
 
+    def beneath(
+        self, prefix: bytes, after: bytes, limit: int
+    ) -> Deferred[tuple[list[tuple[str, Said]], bytes]]:
+        """
+        What is stored under keys that begin so; what was learnt a moment ago may not
+        be among it yet.
+
+        :param after: begin after this key; empty for the first.
+        :param limit: how many keys are looked at.
+        :return: paths and what is known of them; and the last key that was looked
+            at, empty if no more follow.
+        """
+        environment = self._environment
+        if environment is None or self.values[CONDEMNED]:
+            return succeed(([], b""))
+        reading = self._threads.run(
+            self._read_beneath, environment, prefix, after, limit
+        )
+        self._readers += 1
+        return reading.addBoth(self._was_read)
+
+    def _was_read(self, result: T) -> T:
+        self._readers -= 1
+        if not self._readers:
+            unread, self._unread = self._unread, []
+            for each in unread:
+                each.callback(None)
+        return result
+
+    def _read_beneath(
+        self, environment: Environment, prefix: bytes, after: bytes, limit: int
+    ) -> tuple[list[tuple[str, Said]], bytes]:
+        # In a thread.
+        found: list[tuple[str, Said]] = []
+        seen = 0
+        try:
+            with environment.database.begin() as txn:
+                cursor = txn.cursor()
+                more = cursor.set_range(after or prefix)
+                if more and after and cursor.key() == after:
+                    more = cursor.next()
+                while more and cursor.key().startswith(prefix):
+                    key, stored = cursor.item()
+                    try:
+                        path = path_of(key, stored)
+                        said = decode(key, path, stored)
+                    except ValueError:
+                        said = None
+                    if said is not None:
+                        found.append((path, said))
+                    seen += 1
+                    if seen == limit:
+                        return found, key
+                    more = cursor.next()
+        except lmdb.Error:
+            self.log.failure("records could not be listed")
+        return found, b""
+
+    def flush(self) -> Deferred[None]:
+        """Have stored what waits."""
+        if self._environment is None or not (self._storing or self._waiting):
+            return succeed(None)
+        # What waits is stored after what is being stored.
+        last = self._waiting if self._waiting else self._storing
+        assert last is not None
+        done: Deferred[None] = Deferred()
+        last.done.chainDeferred(done)
+        if self._storing is None:
+            self._store()
+        return done
+
     def close(self) -> Deferred[None]:
         """
         Store what waits, and let go.
@@ -217,6 +293,11 @@ class Shelf:
         environment = self._environment
         if environment is None:
             return succeed(None)
+        if self._readers:
+            # A thread inside a closed environment would crash.
+            unread: Deferred[None] = Deferred()
+            self._unread.append(unread)
+            return unread.addCallback(lambda _: self.close())
         if self._storing is not None or self._waiting:
             storing = self._storing or self._waiting
             if self._storing is None:
