@@ -196,6 +196,10 @@ class DiskStore:
 
     # --- what is asked of it
 
+    def announce(self, key: PageKey, length: int) -> None:
+        """A page of so many bytes will come, and is worth keeping."""
+        self._policy.expect(key, pagefile.charge(length))
+
     def holds(self, key: PageKey) -> bool:
         """Whether the page is known to be here; does not count as asking for it."""
         return key in self._index
@@ -333,7 +337,8 @@ class DiskStore:
             or key in self._writing
             or key in self._doomed
             or not self._may_write()
-            or self._queued + len(data) > self._write_queue
+            # A page that is longer than the queue goes alone.
+            or (self._queued and self._queued + len(data) > self._write_queue)
         ):
             return succeed(None)
         victims = self._policy.admit(key, pagefile.charge(len(data)))

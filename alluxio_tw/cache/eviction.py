@@ -90,6 +90,9 @@ class Eviction(Generic[K]):
         """
         return self.admit(key, size)
 
+    def expect(self, key: K, size: int) -> None:
+        """The key will come, and somebody says that it is worth keeping."""
+
     def shrink(self) -> list[K]:
         """The victims that bring the store down to its capacity."""
         return self._make_room(0)
@@ -305,6 +308,10 @@ class S3FIFO(Eviction[K]):
     def restore(self, key: K, size: int) -> list[K]:
         self._remember(key, size)
         return self.admit(key, size)
+
+    def expect(self, key: K, size: int) -> None:
+        # As one that was turned away and comes back.
+        self._remember(key, size)
 
     def __contains__(self, key: object) -> bool:
         return key in self._main or key in self._small

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # Pieces below this are copied together: a source that sends single bytes must
 # not cost fifty times their memory.
 _WORTH_KEEPING = 4096
+# Of a piece that two pages share, a part below this is copied: what is only looked at
+# keeps the whole piece in memory.
+_WORTH_LOOKING = 32 * 1024
 _SLAB = 64 * 1024
 
 
@@ -40,8 +43,9 @@ class PageFlight:
     """
     A page being loaded.
 
-    Bytes are held in slabs, each a piece as the source gave it or several small
-    ones copied together, so a reader may have them at once and keep them.
+    Bytes are held in slabs, each a piece as the source gave it, what of a piece is
+    this page's, or several small ones copied together, so a reader may have them at
+    once and keep them.
 
     :ivar number: of the page.
     :ivar start: the offset of its first byte in the object.
@@ -70,7 +74,7 @@ class PageFlight:
     over: bool = False
     readers: set[Passenger] = attrs.field(factory=set)
     _starts: list[int] = attrs.field(factory=list)
-    _slabs: list[bytes | bytearray] = attrs.field(factory=list)
+    _slabs: list[bytes | bytearray | memoryview] = attrs.field(factory=list)
     _room: int = 0
     _waiting: list[Deferred[None]] = attrs.field(factory=list)
 
@@ -90,7 +94,7 @@ class PageFlight:
         """
         Bytes have arrived; no more than the page still lacks.
         """
-        if type(data) is bytes and len(data) >= _WORTH_KEEPING:
+        if len(data) >= (_WORTH_KEEPING if type(data) is bytes else _WORTH_LOOKING):
             self._close_slab()
             self._starts.append(self.received)
             self._slabs.append(data)

@@ -21,6 +21,10 @@ Nobody waits for memory for longer than that, so nothing can lock up; the sum is
 bounded by the load memory, and a window and one piece of the source for each
 run.
 
+Where a source gives slowly and more of it can be had side by side
+(C{IPageSource.parallel}), its reader has a run cut short and others begun beyond it
+(L{alluxio_tw.cache.reader}).
+
 Not chosen: growing claims piece by piece.  Many half pages then hold all
 the memory, and none can be finished.
 
@@ -48,7 +52,7 @@ from alluxio_tw.cache.loadmemory import Claim, LoadMemory
 from alluxio_tw.cache.stats import CacheStats
 from alluxio_tw.deferreds import deferred
 from alluxio_tw.errors import ObjectChanged, StorageUnavailable
-from alluxio_tw.ibody import FileSpan, IBody
+from alluxio_tw.ibody import FileSpan, IBody, Piece
 from alluxio_tw.ipages import IPage, IPageSource, IPageStore, PageKey
 from alluxio_tw.spans import Span, page_length
 from alluxio_tw.threads import IThreads
@@ -167,6 +171,9 @@ class Run:
     _pending: Deferred[object] | None = attrs.field(default=None, init=False)
     _wake: Deferred[None] | None = attrs.field(default=None, init=False)
     _stopped: bool = attrs.field(default=False, init=False)
+    _cut: bool = attrs.field(default=False, init=False)
+    _waited: float = attrs.field(default=0.0, init=False)
+    _waited_for: int = attrs.field(default=0, init=False)
     _impatient: bool = attrs.field(default=False, init=False)
 
     def __repr__(self) -> str:
@@ -178,6 +185,16 @@ class Run:
     def last(self) -> int:
         """Its last page."""
         return self.flights[-1].number
+
+    @property
+    def pace(self) -> float | None:
+        """
+        Bytes a second that the source gives, while it is being waited for; L{None}
+        if that cannot be said yet.
+        """
+        if self._waited_for < self.loads.page_size or not self._waited:
+            return None
+        return self._waited_for / self._waited
 
     # --- what readers say
 
@@ -208,6 +225,21 @@ class Run:
                 return
             self.keep = flight.number
         self.kick()
+
+    def cut(self, last: int) -> None:
+        """
+        Leave the pages beyond C{last} to others, as far as nobody waits for them and
+        they have not begun.
+        """
+        while (
+            len(self.flights) > self._index + 1
+            and self.flights[-1].number > last
+            and not self.flights[-1].readers
+        ):
+            flight = self.flights.pop()
+            flight.over = True
+            self.loads.withdraw(flight)
+            self._cut = True
 
     def kick(self) -> None:
         """Something changed that the run may be waiting for."""
@@ -260,8 +292,9 @@ class Run:
         self._check()
         if body.length is not None and body.length != span.length:
             raise ObjectChanged
-        for index, flight in enumerate(self.flights):
-            self._index = index
+        # It may be cut shorter on the way.
+        while self._index < len(self.flights):
+            flight = self.flights[self._index]
             await self._until_wanted(flight)
             await self._fill(flight)
             if flight is final:
@@ -272,6 +305,9 @@ class Run:
                 flight.settle()
             else:
                 self.loads.land(flight)
+            if flight is self.flights[-1]:
+                return
+            self._index += 1
 
     def _end(self, error: BaseException | None) -> None:
         self.ended = True
@@ -330,6 +366,7 @@ class Run:
                 room = min(room, WINDOW - flight.received)
             data = await self._next(room)
             flight.feed(data)
+            self._waited_for += len(data)
             self.loads.stats.loaded_bytes += len(data)
             flight.tell()
             self._check()
@@ -386,11 +423,10 @@ class Run:
         assert self._body is not None
         while self._rest is None:
             reading = self._body.read()
-            self._pending = reading  # type: ignore[assignment]
-            try:
+            if reading.called and not reading.paused:
                 piece = await reading
-            finally:
-                self._pending = None
+            else:
+                piece = await self._wait_for(reading)
             self._check()
             if piece is None:
                 raise StorageUnavailable("The storage ended the object early.")
@@ -405,6 +441,17 @@ class Run:
         view = memoryview(rest)
         self._rest = view[room:]
         return view[:room]
+
+    async def _wait_for(self, reading: Deferred[Piece | None]) -> Piece | None:
+        clock = self.loads.clock
+        began = clock.seconds()
+        self._pending = reading  # type: ignore[assignment]
+        try:
+            piece = await reading
+        finally:
+            self._pending = None
+        self._waited += clock.seconds() - began
+        return piece
 
     async def _read_file(self, rest: FileSpan, room: int) -> bytes:
         # Not cancelled by a stop: the body must not close the file before the

@@ -95,6 +95,10 @@ class MemoryStore:
     def __repr__(self) -> str:
         return f"<MemoryStore {self._name}: {self._policy!r}>"
 
+    def announce(self, key: PageKey, length: int) -> None:
+        """As L{DiskStore.announce<alluxio_tw.cache.disk.DiskStore.announce>}."""
+        self._policy.expect(key, length + OVERHEAD)
+
     def holds(self, key: PageKey) -> bool:
         """Whether the page is here; does not count as asking for it."""
         return key in self._pages

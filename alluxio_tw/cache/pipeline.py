@@ -1,5 +1,8 @@
 """
 The page cache: look up, load once, keep, deliver in order.
+
+Objects whose pages are of another size, or kept elsewhere, have a cache of their own
+(L{PageCache.kept}), which shares stores, memory and counts with the first.
 """
 
 from __future__ import annotations
@@ -12,14 +15,15 @@ from typing import cast
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from alluxio_tw.cache.holdings import Holdings
 from alluxio_tw.cache.loading import Loads
 from alluxio_tw.cache.loadmemory import LoadMemory
 from alluxio_tw.cache.readahead import ReadAhead
 from alluxio_tw.cache.reader import CachedBody
 from alluxio_tw.cache.stats import CacheStats
-from alluxio_tw.cache.tiers import SHORT, holds_of
+from alluxio_tw.cache.tiers import SHORT, Tiers, holds_of
 from alluxio_tw.ibody import FileSpan
-from alluxio_tw.ipages import IPage, IPageSource, IPageStore, PageKey
+from alluxio_tw.ipages import IPage, IPageSource, IPageStore, Keeping, PageKey
 from alluxio_tw.spans import Span
 from alluxio_tw.threads import IThreads
 
@@ -27,8 +31,14 @@ from alluxio_tw.threads import IThreads
 # one, so many spread over it.
 _PROBES = 256
 
+_MOST_PAGES = 256
+"""Pages of one read of a source, or read ahead, however small they are."""
 
-def object_id(mount_id: str, path: str, version: str) -> bytes:
+_MOST_KEPT = 64
+"""Ways of keeping that are remembered; beyond it, those that nothing is loaded for."""
+
+
+def object_id(mount_id: str, path: str, version: str, page_size: int = 0) -> bytes:
     """
     The name of one version of one object, for L{PageKey}.
 
@@ -37,9 +47,14 @@ def object_id(mount_id: str, path: str, version: str) -> bytes:
     about half a microsecond, once for each version that is remembered.
 
     :param version: the version token of the storage.
+    :param page_size: in bytes, where it is not that of all objects: pages of
+        several sizes lie side by side, and are no good for each other.
     :return: 16 bytes.
     """
     text = f"{len(mount_id)}:{mount_id}{len(path)}:{path}{version}"
+    if page_size:
+        # No mount's id begins so.
+        text = f"/{page_size}:{text}"
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
@@ -49,7 +64,9 @@ class PageCache:
 
     :ivar page_size: in bytes.
     :ivar stats: what was counted.
+    :ivar memo: under which a status may keep its L{name}.
     :ivar loads: what is being loaded.
+    :ivar holdings: what there is of each object.
     """
 
     def __init__(
@@ -58,7 +75,7 @@ class PageCache:
         page_size: int,
         clock: IReactorTime,
         threads: IThreads,
-        load_memory: int = 64 << 20,
+        load_memory: int | LoadMemory = 64 << 20,
         most_pages: int = 16,
         read_ahead: int = 16,
         stats: CacheStats | None = None,
@@ -66,7 +83,8 @@ class PageCache:
         """
         :param load_memory: in bytes: what all loads together may gather in
             memory before a store has it;
-            C{alluxio.worker.page.store.load.memory}.
+            C{alluxio.worker.page.store.load.memory}.  Or what is shared with
+            others.
         :param most_pages: how many pages one read of a source may span.
         :param read_ahead: how many pages may be loaded before they are asked
             for; nought for none.
@@ -74,6 +92,13 @@ class PageCache:
         """
         self.page_size = page_size
         self.stats = CacheStats() if stats is None else stats
+        if not isinstance(load_memory, LoadMemory):
+            load_memory = LoadMemory(load_memory)
+        self._clock = clock
+        self._threads = threads
+        self._others: dict[Keeping, PageCache] = {}
+        self._own_size = 0
+        self.memo = "object"
         self._store = store
         self._glance = store.glance
         self._at_once: Callable[[PageKey, int, int], bytes | None] | None = getattr(
@@ -88,17 +113,69 @@ class PageCache:
             store=store,
             holds=self._holds,
             page_size=page_size,
-            memory=LoadMemory(load_memory),
+            memory=load_memory,
             clock=clock,
             threads=threads,
             stats=self.stats,
             most_pages=most_pages,
         )
+        self.holdings = Holdings(store, self._holds, page_size, clock, self.loads)
         self._ahead = ReadAhead(self.loads, read_ahead)
         self._marks = self._ahead.marks
 
     def __repr__(self) -> str:
         return f"<PageCache: {len(self.loads.runs)} loads, over {self._store!r}>"
+
+    def kept(self, keeping: Keeping | None) -> PageCache:
+        """
+        The cache of objects whose pages are kept in a way of their own.
+
+        :param keeping: how; L{None} as all others.
+        """
+        if keeping is None:
+            return self
+        found = self._others.get(keeping)
+        if found is None:
+            if len(self._others) >= _MOST_KEPT:
+                self._others = {
+                    way: other for way, other in self._others.items() if other.busy
+                }
+            found = self._others[keeping] = self._kept(keeping)
+        return found
+
+    def _kept(self, keeping: Keeping) -> PageCache:
+        store = self._store
+        if isinstance(store, Tiers):
+            store = store.tier(keeping.tier)
+        size = keeping.page_size or self.page_size
+
+        def as_many_bytes(pages: int) -> int:
+            return min(_MOST_PAGES, -(-pages * self.page_size // size))
+
+        ahead = keeping.read_ahead
+        found = PageCache(
+            store,
+            size,
+            self._clock,
+            self._threads,
+            self.loads.memory,
+            max(1, as_many_bytes(self.loads.most_pages)),
+            as_many_bytes(self._window) if ahead is None else ahead,
+            self.stats,
+        )
+        if size != self.page_size:
+            found._own_size = size
+            found.memo = f"object/{size}"
+        return found
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being loaded."""
+        return bool(self.loads.runs)
+
+    def name(self, mount_id: str, path: str, version: str) -> bytes:
+        """The L{object_id} of a version, here."""
+        return object_id(mount_id, path, version, self._own_size)
 
     def glance(self, object_id: bytes, size: int, span: Span) -> bytes | None:
         """
@@ -211,6 +288,7 @@ class PageCache:
 
     def close(self) -> Deferred[None]:
         """Stop all loads, and close the store."""
-        for run in tuple(self.loads.runs):
-            run.stop()
+        for cache in (self, *self._others.values()):
+            for run in tuple(cache.loads.runs):
+                run.stop()
         return self._store.close()

@@ -18,9 +18,14 @@ from alluxio_tw.spans import Span, page_length
 if TYPE_CHECKING:
     from alluxio_tw.cache.readahead import ReadAhead
 
-# A piece in RAM is copied into a socket's buffer; a long one would put a whole
-# page there for each slow client.
+# A piece in RAM waits in front of its client's socket, and is no longer anybody
+# else's memory: with many clients, long ones would be much.
 _LONGEST_PIECE = 64 * 1024
+# While there are few, a quarter of a page may: fewer turns for the same bytes.
+_FEW = 16
+# Bytes a second below which a read of a source is slow, and others beside it help:
+# many storages limit each connection to a tenth of a gigabyte.
+_SLOW = 200e6
 _FIRST_WINDOW = 2
 
 
@@ -54,6 +59,7 @@ class CachedBody:
         "_reading",
         "_runs",
         "_source",
+        "_stride",
         "_widened",
         "_widest",
         "_window",
@@ -95,6 +101,8 @@ class CachedBody:
         self._widened = -1
         self._begin = span.offset
         self._ahead_to = -1
+        # How many pages one read of the source is to have; nought as many as it may.
+        self._stride = 0
         self._reading: Deferred[Piece | None] | None = None
         self._closed = False
 
@@ -150,7 +158,10 @@ class CachedBody:
         if page is None:
             flight = self._flight
             if flight is not None:
-                arrived = flight.piece(start, min(stop, start + _LONGEST_PIECE))
+                longest = _LONGEST_PIECE
+                if len(loads.runs) <= _FEW:
+                    longest = max(longest, size >> 2)
+                arrived = flight.piece(start, min(stop, start + longest))
                 if arrived is not None:
                     loads.stats.load_bytes += len(arrived)
                     self._advance(len(arrived))
@@ -206,7 +217,7 @@ class CachedBody:
             # Look again: while we asked, it may have been loaded and kept.
             page = loads.store.glance(key)
             if page is None:
-                run = loads.plan(self._object, self._source, number, self._last)
+                run = self._plan(number)
                 self._board(run.flights[0])
                 run.go()
                 return
@@ -230,6 +241,11 @@ class CachedBody:
             self._previous.release()
         self._previous, self._page = self._page, None
         self._number = number
+        if not self._stride and self._runs:
+            for run in self._runs:
+                if not run.ended and run.flights[0].number < number <= run.last:
+                    self._spread(run)
+                    break
         for run in [run for run in self._runs if run.last < number]:
             self._runs.discard(run)
             run.leave(self)
@@ -265,6 +281,9 @@ class CachedBody:
 
     def _look_ahead(self, number: int) -> None:
         loads = self._loads
+        if self._stride and loads.memory.waiting:
+            # As much is under way as there is memory for.
+            return
         last = min(number + self._window, self._last)
         for ahead in range(max(number, self._ahead_to) + 1, last + 1):
             self._ahead_to = ahead
@@ -274,15 +293,45 @@ class CachedBody:
                 self._runs.add(flight.run)
                 flight.run.want(self, ahead)
             elif not loads.holds(key):
-                run = loads.plan(self._object, self._source, ahead, self._last)
+                run = self._plan(ahead)
                 self._runs.add(run)
                 run.want(self, ahead)
                 run.go()
+
+    def _plan(self, number: int) -> Run:
+        last = self._last
+        if self._stride:
+            last = min(last, number + self._stride - 1)
+        return self._loads.plan(self._object, self._source, number, last)
+
+    def _spread(self, run: Run) -> None:
+        """
+        Read the source side by side, if one read alone is slow.
+
+        What is so under way at a time is as much as may be loaded ahead, by the
+        memory for loads and by the window.
+        """
+        loads = self._loads
+        parallel = self._source.parallel
+        if parallel <= 1 or self._stride or self._last - self._number < 2:
+            return
+        pace = run.pace
+        if pace is None or pace >= _SLOW:
+            return
+        most = min(self._widest, loads.memory.capacity // 2 // loads.page_size)
+        streams = min(parallel, most)
+        if streams <= 1:
+            return
+        self._stride = max(1, most // streams)
+        self._window = streams * self._stride
+        run.cut(self._number + self._stride - 1)
+        self._ahead_to = min(self._ahead_to, run.last)
 
     def _widen(self) -> None:
         """The client is faster than the load: look further ahead."""
         if (
             self._widest > self._window
+            and not self._stride
             and self._widened != self._number
             and self.position > self._begin
             and not self.position % self._loads.page_size

@@ -109,6 +109,31 @@ class Tiers:
     def __repr__(self) -> str:
         return f"<Tiers: {', '.join(repr(level.store) for level in self._levels)}>"
 
+    @property
+    def lowest(self) -> IPageStore:
+        """The level that has what the others have."""
+        return self._levels[-1].store
+
+    def tier(self, name: str | None) -> IPageStore:
+        """
+        The levels that are meant by a name of
+        L{Keeping.tier<alluxio_tw.ipages.Keeping>}; all of them where there is but
+        one.
+        """
+        if name is None or len(self._levels) == 1:
+            return self
+        return self._first if name == "MEM" else self.lowest
+
+    def parts(self) -> tuple[IPageStore, ...]:
+        """The levels."""
+        return tuple(level.store for level in self._levels)
+
+    def announce(self, key: PageKey, length: int) -> None:
+        """As L{DiskStore.announce<alluxio_tw.cache.disk.DiskStore.announce>}."""
+        announce = getattr(self.lowest, "announce", None)
+        if announce is not None:
+            announce(key, length)
+
     def holds(self, key: PageKey) -> bool:
         """Whether any level knows the page."""
         return any(holds(key) for holds in self._holds)
@@ -247,6 +272,16 @@ class Siblings:
     def _store(self, key: PageKey) -> IPageStore:
         object_id, number = key
         return self._table[(object_id[1] * 31 + object_id[2] * 17 + number) & 1023]
+
+    def parts(self) -> tuple[IPageStore, ...]:
+        """The stores."""
+        return self._stores
+
+    def announce(self, key: PageKey, length: int) -> None:
+        """As L{DiskStore.announce<alluxio_tw.cache.disk.DiskStore.announce>}."""
+        announce = getattr(self._store(key), "announce", None)
+        if announce is not None:
+            announce(key, length)
 
     def holds(self, key: PageKey) -> bool:
         """Whether the store that it belongs to knows the page."""

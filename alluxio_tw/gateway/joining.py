@@ -37,6 +37,7 @@ def choose(
     :param minimum: bytes of a part that is not the last.
     :raises InvalidPartOrder: they are not in ascending order.
     :raises InvalidPart: one is not there, or not the one that is meant.
+    :raises BadDigest: it was uploaded without the kind of checksum that is meant.
     :raises EntityTooSmall: one that is not the last is too small.
     """
     numbers = [claim.number for claim in claims]
@@ -55,6 +56,11 @@ def choose(
         ):
             raise InvalidPart(
                 UploadId=upload.id, PartNumber=str(claim.number), ETag=claim.etag
+            )
+        for name in claim.checksums.keys() - part.status.checksums.keys():
+            raise BadDigest(
+                f"The {name} you specified for part {claim.number} did not match what"
+                " we received."
             )
         chosen.append(part)
     for part in chosen[:-1]:

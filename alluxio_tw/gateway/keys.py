@@ -62,7 +62,7 @@ class AccessKey:
 
     @identity.default
     def _identity(self) -> Identity:
-        return Identity(self.user, self.access_key)
+        return Identity(self.user, self.access_key, proved=True)
 
 
 def fault_in(access_key: str, secret: str, user: str) -> str:

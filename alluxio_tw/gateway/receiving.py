@@ -65,6 +65,7 @@ async def receive(
     :raises EntityTooLarge: there were more than C{limit}.
     """
     check_size(size, limit)
+    light = digests.light
     got = 0
     while True:
         piece = await body.read()
@@ -75,7 +76,7 @@ async def receive(
         got += len(piece)
         if got > limit:
             raise _too_large(got, limit)
-        if len(piece) < THREADED:
+        if light or len(piece) < THREADED:
             digests.update(piece)
             await placing.write(piece)
         else:

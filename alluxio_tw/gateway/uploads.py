@@ -1,7 +1,9 @@
 """
-Multipart uploads, on storages that know nothing of them.
+Multipart uploads.
 
-The parts are ordinary objects of the target's mount, under a name that no
+Where the storage has uploads of its own
+(L{IStorageUploads<alluxio_tw.iuploads.IStorageUploads>}), an upload is one of those,
+and its parts go straight into it.  Otherwise the parts are ordinary objects of the target's mount, under a name that no
 listing shows, so that joining them moves no bytes where the storage can join.
 What is known of an upload and of each part lies in the state store
 (L{ledger<alluxio_tw.gateway.ledger>}) and survives a restart.
@@ -24,7 +26,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
 from alluxio_tw.deferreds import deferred
@@ -33,10 +35,12 @@ from alluxio_tw.errors import (
     GatewayError,
     InvalidPart,
     InvalidRequest,
+    NoSuchBucket,
     NoSuchPath,
     NoSuchUpload,
     Overloaded,
 )
+from alluxio_tw.gateway.demands import look
 from alluxio_tw.gateway.joining import agree, check_claims, choose, joined
 from alluxio_tw.gateway.ledger import (
     Part,
@@ -47,9 +51,10 @@ from alluxio_tw.gateway.ledger import (
     part_name,
     upload_name,
 )
-from alluxio_tw.gateway.objects import HIDDEN, Objects, check_demand
+from alluxio_tw.gateway.objects import HIDDEN, Objects
 from alluxio_tw.gateway.receiving import Incoming, InMemory, check_size, receive
 from alluxio_tw.iobjects import (
+    NO_ATTRIBUTES,
     NO_DEMAND,
     Attributes,
     Demand,
@@ -59,6 +64,8 @@ from alluxio_tw.iobjects import (
     Upload,
 )
 from alluxio_tw.istate import Held, IState
+from alluxio_tw.iufs import IPlacing
+from alluxio_tw.iuploads import IStorageUploads
 from alluxio_tw.namespace.mounts import Place
 from alluxio_tw.s3 import checksums
 from alluxio_tw.s3.batches import CompletedPart
@@ -67,6 +74,9 @@ from alluxio_tw.s3.listing import ListRequest
 from alluxio_tw.spans import Span
 
 log = Logger()
+
+Where = Callable[[str, str], Place | None]
+"""Where a key of a bucket lies; L{None} if there is no such bucket."""
 
 REMEMBERED = 1000
 """How many completed uploads are remembered: SDKs ask again within seconds."""
@@ -88,7 +98,10 @@ class Uploads:
     part_minimum: int = 5 << 20
     part_limit: int = 5 << 30
     object_limit: int = 50 << 40
-    _completed: dict[str, tuple[str, str, str]] = attrs.field(
+    _completing: dict[str, DeferredLock] = attrs.field(
+        factory=dict, init=False, repr=False
+    )
+    _completed: dict[str, tuple[str, str, str, str]] = attrs.field(
         factory=dict, init=False, repr=False
     )
 
@@ -109,9 +122,14 @@ class Uploads:
         :param kind: C{"FULL_OBJECT"}, C{"COMPOSITE"} or empty.
         """
         place = await self.objects.writable(bucket, key)
-        # A key that the storage cannot hold is told now, not after gigabytes.
-        placing = await place.mount.ufs.place(place.path, 0)
-        await placing.abort()
+        native = ""
+        uploads = place.mount.uploads
+        if uploads is not None:
+            native = await uploads.begin_upload(place.path, attributes, algorithm, kind)
+        else:
+            # A key that the storage cannot hold is told now, not after gigabytes.
+            placing = await place.mount.ufs.place(place.path, 0)
+            await placing.abort()
         began = int(self._clock() * 1e9)
         upload = Upload(
             key,
@@ -122,6 +140,7 @@ class Uploads:
             attributes,
             algorithm,
             kind,
+            native,
         )
         await self._state.put(upload_name(bucket, upload.id), encode_upload(upload))
         return upload
@@ -142,8 +161,8 @@ class Uploads:
     ) -> PartStatus:
         """Receive a part; it replaces one of the same number."""
         place = await self.objects.writable(bucket, key)
-        await self.get(bucket, key, id)
-        return await self._store(place, bucket, key, id, number, incoming)
+        upload = await self.get(bucket, key, id)
+        return await self._store(place, bucket, upload, number, incoming)
 
     @deferred
     async def copy_part(
@@ -168,7 +187,7 @@ class Uploads:
                 digests,
                 Attributes(),
             )
-            return await self._store(place, bucket, key, id, number, incoming)
+            return await self._store(place, bucket, upload, number, incoming)
         finally:
             body.close()
 
@@ -176,30 +195,28 @@ class Uploads:
         self,
         place: Place,
         bucket: str,
-        key: str,
-        id: str,
+        upload: Upload,
         number: int,
         incoming: Incoming,
     ) -> PartStatus:
-        path = f"{HIDDEN}/uploads/{id}/{number:05d}.{secrets.token_hex(4)}"
         check_size(incoming.size, self.part_limit)
+        id = upload.id
         ufs = place.mount.ufs
-        placing = await ufs.place(path, incoming.size)
+        path = ""
+        lease = place.mount.leases.take()
         try:
-            size = await receive(
-                incoming.body,
-                placing,
-                incoming.digests,
-                self.objects.threads,
-                incoming.size,
-                self.part_limit,
-            )
-            incoming.digests.verify(incoming.trailers())
-            etag = incoming.digests.md5_hex
-            await placing.commit(etag, Attributes(), NO_DEMAND)
-        except BaseException:
-            await _gone(placing.abort())
-            raise
+            uploads = native_uploads(place, upload)
+            if uploads is None:
+                path = f"{HIDDEN}/uploads/{id}/{number:05d}.{secrets.token_hex(4)}"
+                placing = await ufs.place(path, incoming.size)
+            else:
+                incoming.digests.spare_md5()
+                placing = await uploads.place_part(
+                    place.path, upload.native, number, incoming.size
+                )
+            size, etag = await self._fill(placing, upload, incoming)
+        finally:
+            lease.end()
         part = Part(
             PartStatus(
                 number,
@@ -218,16 +235,43 @@ class Uploads:
             ):
                 break
         else:
-            await ufs.delete(path, NO_DEMAND)
+            await _removed(place, path)
             raise Overloaded()
         if before is not None:
-            await _gone(ufs.delete(Part.decode(before).path, NO_DEMAND))
+            await _removed(place, Part.decode(before).path)
         if await self._state.get(upload_name(bucket, id)) is None:
             # Aborted or completed while this part was on its way.
             await self._state.delete(name)
-            await _gone(ufs.delete(path, NO_DEMAND))
+            await _removed(place, path)
             raise NoSuchUpload(UploadId=id)
         return part.status
+
+    async def _fill(
+        self, placing: IPlacing, upload: Upload, incoming: Incoming
+    ) -> tuple[int, str]:
+        """Write a part; its size and ETag."""
+        try:
+            size = await receive(
+                incoming.body,
+                placing,
+                incoming.digests,
+                self.objects.threads,
+                incoming.size,
+                self.part_limit,
+            )
+            incoming.digests.verify(incoming.trailers())
+            digests = incoming.digests
+            etag = digests.md5_hex
+            algorithm = upload.checksum_algorithm
+            told = NO_ATTRIBUTES
+            if upload.native and algorithm in digests.checksums:
+                checksum = {algorithm: digests.checksums[algorithm]}
+                told = Attributes(checksums=checksum, checksum_type="FULL_OBJECT")
+            made = await placing.commit(etag, told, NO_DEMAND)
+            return size, made.etag if upload.native else etag
+        except BaseException:
+            await _gone(placing.abort())
+            raise
 
     @deferred
     async def parts(
@@ -249,9 +293,9 @@ class Uploads:
     async def abort(self, bucket: str, key: str, id: str) -> None:
         """Forget an upload and its parts."""
         place = await self.objects.writable(bucket, key)
-        await self._find(bucket, key, id)
+        upload = await self.get(bucket, key, id)
         await self._state.delete(upload_name(bucket, id))
-        await self._tidy(place, id)
+        await self._drop(place, upload)
 
     @deferred
     async def page(self, bucket: str, request: ListRequest) -> Fold[Upload]:
@@ -281,10 +325,33 @@ class Uploads:
         for name, upload in await all_uploads(self._state, bucket):
             await self._end(name, upload)
 
+    @deferred
+    async def end_moved(self, when: int, before: Where, now: Where) -> None:
+        """
+        Forget the uploads whose parts do not lie where their key does any more.
+
+        :param when: nanoseconds since the epoch: those that began before.
+        :param before: where keys lay.
+        :param now: where they lie.
+        """
+        for name, upload in await all_uploads(self._state):
+            bucket = name.split("/", 2)[1]
+            old, new = before(bucket, upload.key), now(bucket, upload.key)
+            if old is None or upload.initiated >= when:
+                continue
+            if new is None or new.mount.id != old.mount.id:
+                await self._state.delete(name)
+                await self._drop(old, upload)
+
     async def _end(self, name: str, upload: Upload) -> None:
         bucket = name.split("/", 2)[1]
         await self._state.delete(name)
-        await self._tidy(self.objects.mounts.resolve(bucket, upload.key), upload.id)
+        try:
+            place = self.objects.mounts.resolve(bucket, upload.key)
+        except NoSuchBucket:
+            # Its storage is mounted no more: there is nothing to remove the parts of.
+            place = None
+        await self._drop(place, upload)
 
     @deferred
     async def complete(
@@ -310,6 +377,31 @@ class Uploads:
         :raises InvalidPartOrder: they are not in ascending order.
         :raises EntityTooSmall: one that is not the last is too small.
         """
+        # One at a time: who asks meanwhile is told of what the first has made.
+        lock = self._completing.setdefault(id, DeferredLock())
+        await lock.acquire()
+        try:
+            return await self._complete_once_more(
+                bucket, key, id, claims, demand, whole, size, kind
+            )
+        finally:
+            lock.release()
+            # Whoever waited may have been served by now, and have tidied up.
+            if not (lock.locked or lock.waiting):
+                if self._completing.get(id) is lock:
+                    del self._completing[id]
+
+    async def _complete_once_more(
+        self,
+        bucket: str,
+        key: str,
+        id: str,
+        claims: Sequence[CompletedPart],
+        demand: Demand,
+        whole: tuple[str, str] | None,
+        size: int | None,
+        kind: str,
+    ) -> Status:
         again = True
         while True:
             try:
@@ -351,7 +443,7 @@ class Uploads:
             claims, upload, await all_parts(self._state, id), self.part_minimum
         )
         statuses = [part.status for part in chosen]
-        etag = checksums.multipart_etag(each.etag for each in statuses)
+        etag = _whole_etag(upload, statuses)
         attributes = joined(upload, statuses)
         total = sum(each.size for each in statuses)
         if size is not None and size != total:
@@ -369,13 +461,13 @@ class Uploads:
         )
         if marked is None:
             raise NoSuchUpload(UploadId=id)
-        joining = self._join(
-            place, [part.path for part in chosen], etag, attributes, demand
-        )
-        made = await self.objects.current.written(
-            place, Deferred.fromCoroutine(joining)
-        )
-        self._completed[id] = (bucket, key, etag)
+        if upload.native:
+            made = await self._hand_on(place, upload, statuses, attributes, demand)
+        else:
+            paths = [part.path for part in chosen]
+            made = await self._join(place, paths, etag, attributes, demand)
+        # The storage may have an ETag of its own for it.
+        self._completed[id] = (bucket, key, etag, made.etag)
         if len(self._completed) > REMEMBERED:
             del self._completed[next(iter(self._completed))]
         await self._state.delete(held.name)
@@ -398,7 +490,7 @@ class Uploads:
             etag = checksums.multipart_etag(claim.etag for claim in claims)
         except ValueError:
             return None
-        return await self._already(place, etag) if etag == done[2] else None
+        return await self._already(place, done[3]) if etag == done[2] else None
 
     async def _already(self, place: Place, etag: str) -> Status | None:
         try:
@@ -406,6 +498,37 @@ class Uploads:
         except NoSuchPath:
             return None
         return status if status.etag == etag else None
+
+    async def _hand_on(
+        self,
+        place: Place,
+        upload: Upload,
+        parts: Sequence[PartStatus],
+        attributes: Attributes,
+        demand: Demand,
+    ) -> Status:
+        """Have the storage make the object of the parts that it has."""
+        uploads = native_uploads(place, upload)
+        assert uploads is not None
+        name = upload.checksum_algorithm
+        told = [
+            attrs.evolve(
+                part,
+                checksums={k: v for k, v in part.checksums.items() if k == name},
+            )
+            for part in parts
+        ]
+        lease = place.mount.leases.take()
+        try:
+            return await self.objects.write(
+                place,
+                demand,
+                lambda: uploads.complete_upload(
+                    place.path, upload.native, told, attributes, demand
+                ),
+            )
+        finally:
+            lease.end()
 
     async def _join(
         self,
@@ -416,15 +539,15 @@ class Uploads:
         demand: Demand,
     ) -> Status:
         ufs = place.mount.ufs
-        if demand is not NO_DEMAND and not ufs.capabilities.conditional:
-            try:
-                status: Status | None = await ufs.status(place.path)
-            except NoSuchPath:
-                status = None
-            check_demand(demand, status)
+        if demand is not NO_DEMAND:
+            # Once more when it is committed; now, before all is moved.
+            await look(place, demand)
         if ufs.capabilities.joins:
-            made: Status = await ufs.join(paths, place.path, attributes, etag, demand)
-            return made
+            return await self.objects.write(
+                place,
+                demand,
+                lambda: ufs.join(paths, place.path, attributes, etag, demand),
+            )
         placing = await ufs.place(place.path, sum(attributes.part_sizes), attributes)
         try:
             for path in paths:
@@ -438,15 +561,26 @@ class Uploads:
                         await placing.write(piece)
                 finally:
                     body.close()
-            made = await placing.commit(etag, attributes, demand)
-            return made
+            return await self.objects.write(
+                place,
+                demand,
+                lambda: placing.commit(etag, attributes, demand),
+                placing.abort,
+            )
         except BaseException:
             await _gone(placing.abort())
             raise
 
-    async def _tidy(self, place: Place, id: str) -> None:
+    async def _drop(self, place: Place | None, upload: Upload) -> None:
+        """Nothing is to come of an upload."""
+        if place is not None and upload.native and place.mount.uploads is not None:
+            await _gone(place.mount.uploads.abort_upload(place.path, upload.native))
+        await self._tidy(place, upload.id)
+
+    async def _tidy(self, place: Place | None, id: str) -> None:
         for part in (await all_parts(self._state, id)).values():
-            await _gone(place.mount.ufs.delete(part.path, NO_DEMAND))
+            if place is not None:
+                await _removed(place, part.path)
             await self._state.delete(part_name(id, part.status.number))
 
     async def _find(self, bucket: str, key: str, id: str) -> tuple[Held, Upload, str]:
@@ -467,6 +601,35 @@ class Uploads:
                     log.failure("An abandoned upload could not be ended")
                 ended += 1
         return ended
+
+
+def native_uploads(place: Place, upload: Upload) -> IStorageUploads | None:
+    """
+    The storage's uploads, if this is one of them.
+
+    :raises NoSuchUpload: it was, and the storage is mounted otherwise now.
+    """
+    if not upload.native:
+        return None
+    if place.mount.uploads is None:
+        raise NoSuchUpload(UploadId=upload.id)
+    return place.mount.uploads
+
+
+def _whole_etag(upload: Upload, parts: Sequence[PartStatus]) -> str:
+    """The ETag that the object will have; of a storage's own, if it can be said."""
+    try:
+        return checksums.multipart_etag(each.etag for each in parts)
+    except ValueError:
+        if not upload.native:
+            raise
+        return ""
+
+
+async def _removed(place: Place, path: str) -> None:
+    """Remove a part that is an object; what is left is swept."""
+    if path:
+        await _gone(place.mount.ufs.delete(path, NO_DEMAND))
 
 
 async def _gone(work: Deferred[Any]) -> None:

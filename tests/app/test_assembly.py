@@ -15,7 +15,9 @@ from alluxio_tw.app.assembly import LEFTOVER_SECONDS, Worker, build
 from alluxio_tw.app.config import load
 from alluxio_tw.app.greeting import greet, mounted
 from alluxio_tw.errors import StorageUnavailable, WrongConfiguration
+from alluxio_tw.gateway.standing import Standing
 from alluxio_tw.iobjects import NO_ATTRIBUTES
+from alluxio_tw.namespace.entries import MountEntry
 from alluxio_tw.namespace.mount import Mount
 from alluxio_tw.threads import NoThreads
 from alluxio_tw.ufs.memory import MemoryUFS
@@ -54,6 +56,10 @@ class Case(SynchronousTestCase):
         ufs = FaultyUFS(MemoryUFS(self.clock, NoThreads()), self.clock)
         mount = Mount.of(path, "memory:///", options, options, ufs, 1)
         worker.mounts.replace([*worker.mounts.mounts, mount])
+        entry = MountEntry(path, "memory:///", options)
+        worker.mounting.standings[path] = Standing(
+            entry, mount, self.clock, lambda standing: None
+        )
         return ufs
 
 

@@ -406,6 +406,27 @@ class MountTests(Files):
         (_, photos) = config.mounts
         self.assertEqual(photos.options, {"a": "1", "b": "2"})
 
+    def test_what_all_s3_storages_have(self) -> None:
+        """What Alluxio says of all S3 storages is of each that says nothing of it."""
+        threads = "alluxio.underfs.s3.upload.threads.max"
+        given = (f"{threads}=9", "alluxio.tw.mount.own.option.upload_threads=3")
+        mounts = (
+            "far=s3://bucket",
+            "own=s3a://bucket",
+            "asks=s3://bucket?upload_threads=5",
+            "near=./folder",
+        )
+        config = load(None, given, mounts, {})
+        found = {mount.name: dict(mount.options) for mount in config.mounts}
+        self.assertEqual(found["far"], {threads: "9"})
+        self.assertEqual(found["own"], {"upload_threads": "3"})
+        self.assertEqual((found["asks"], found["near"]), ({}, {}))
+        config = load(None, (), mounts, {})
+        self.assertEqual(
+            [dict(mount.options) for mount in config.mounts if mount.path != "/"],
+            [{}] * (len(config.mounts) - 1),
+        )
+
     def test_stronger_uri_is_another_mount(self) -> None:
         """Options that were written for another URI do not go with the new one."""
         file = self.write(

@@ -113,6 +113,7 @@ class ScriptedSource:
     size: int
     seed: int = 0
     states_length: bool = True
+    parallel: int = 1
     reads: list[ScriptedBody] = attrs.field(factory=list)
     held: list[tuple[Deferred[IBody], ScriptedBody]] | None = None
     status: Status = attrs.field(init=False)
@@ -187,6 +188,7 @@ class ReadySource:
     seed: int = 0
     piece: int = 64 * 1024
     fd: int | None = None
+    parallel: int = 1
     delivered: int = 0
     open: int = 0
     spans: list[Span] = attrs.field(factory=list)

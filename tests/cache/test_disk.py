@@ -365,6 +365,18 @@ class TroubleTests(DiskCase):
         threads.release_all()
         self.page(late).release()
 
+    def test_longer_than_the_queue(self) -> None:
+        """A page that is longer than the write queue is kept, alone."""
+        threads = HeldThreads()
+        store = self.store(threads=threads, start=False, write_queue=PAGE)
+        starting = store.start()
+        threads.release_all()
+        self.successResultOf(starting)
+        long = store.put(key_of(0), bytes(3 * PAGE))
+        self.assertIsNone(self.successResultOf(store.put(key_of(1), b"x")))
+        threads.release_all()
+        self.page(long).release()
+
     def test_waiter_leaves(self) -> None:
         """A page that nobody waits for any more is let go of, not leaked."""
         store = self.store()

@@ -11,8 +11,13 @@ from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from alluxio_tw.errors import NoSuchKey, ObjectChanged, StorageUnavailable
-from alluxio_tw.gateway.current import REMEMBERED
+from alluxio_tw.errors import (
+    NoSuchKey,
+    ObjectChanged,
+    StorageDenied,
+    StorageUnavailable,
+)
+from alluxio_tw.gateway.current import REMEMBERED, RESPITE
 from alluxio_tw.iobjects import NO_ATTRIBUTES, Demand, Status
 from alluxio_tw.namespace.mounts import Place
 from alluxio_tw.spans import Span
@@ -97,6 +102,74 @@ class AskingTests(Case):
         reading = world.now(world.objects.open("b", "k"))
         self.failureResultOf(reading.body(Span(0, 3)).read(), ObjectChanged)
         self.failureResultOf(world.objects.open("b", "k"), NoSuchKey)
+
+
+class FailingTests(Case):
+    """
+    Storages that cannot be asked.
+    """
+
+    def stale(self) -> World:
+        """A version is known, and its age has run out."""
+        world = self.world(max_age="10s", stale_if_error="1h")
+        world.behind("k", b"one")
+        world.get("k")
+        world.clock.advance(11)
+        return world
+
+    def test_left_alone(self) -> None:
+        """A storage that could not be asked is left alone for a second."""
+        world = self.stale()
+        world.ufs.fail("status")
+        for _ in range(5):
+            self.assertEqual(world.get("k"), b"one")
+            self.assertEqual(world.cache, "STALE")
+        self.assertEqual(world.ufs.count("status"), 2)
+        world.clock.advance(RESPITE)
+        world.get("k")
+        self.assertEqual(world.ufs.count("status"), 3)
+
+    def test_well_again(self) -> None:
+        """One that is well again is asked as ever."""
+        world = self.stale()
+        world.ufs.fail("status", times=1)
+        world.get("k")
+        world.behind("k", b"two")
+        world.clock.advance(RESPITE)
+        self.assertEqual(world.get("k"), b"two")
+        self.assertNotEqual(world.cache, "STALE")
+
+    def test_nothing_instead(self) -> None:
+        """Where nothing can be answered in its place, it is asked all the same."""
+        world = self.stale()
+        world.behind("l", b"other")
+        world.ufs.fail("status", times=1)
+        world.get("k")
+        self.assertEqual(world.get("l"), b"other")
+
+    def test_denied(self) -> None:
+        """A storage that denies access could be asked, and this is its answer."""
+        world = self.stale()
+        world.ufs.fail("status", StorageDenied())
+        self.failureResultOf(world.objects.open("b", "k"), StorageDenied)
+
+    def test_gone(self) -> None:
+        """So is that there is no such object any more."""
+        world = self.stale()
+        wrapped: Any = world.ufs.wrapped
+        world.now(wrapped.delete("k", Demand()))
+        self.failureResultOf(world.objects.open("b", "k"), NoSuchKey)
+
+    def test_found_wrong_late(self) -> None:
+        """A version found wrong late does not take along what is known of the next."""
+        world = self.world(freshness="immutable")
+        world.behind("k", b"one")
+        late = world.now(world.objects.open("b", "k"))
+        world.put("k", b"other")
+        asked = world.ufs.count("status")
+        self.failureResultOf(late.body(Span(0, 3)).read(), ObjectChanged)
+        self.assertEqual(world.get("k"), b"other")
+        self.assertEqual(world.ufs.count("status"), asked)
 
 
 class WritingTests(Case):

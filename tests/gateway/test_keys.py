@@ -29,7 +29,7 @@ class AccessKeyTests(SynchronousTestCase):
         """An access key does not show its secret."""
         key = AccessKey("AKID", SECRET, "alice")
         self.assertNotIn(SECRET, repr(key))
-        self.assertEqual(key.identity, Identity("alice", "AKID"))
+        self.assertEqual(key.identity, Identity("alice", "AKID", proved=True))
 
     def test_faults(self) -> None:
         """What cannot be an access key is refused without being repeated."""

@@ -15,7 +15,7 @@ from alluxio_tw.errors import (
     StorageFull,
     StorageUnavailable,
 )
-from alluxio_tw.gateway.objects import check_demand
+from alluxio_tw.gateway.demands import check_demand
 from alluxio_tw.iobjects import NO_ATTRIBUTES, Demand, IReading, Status
 from alluxio_tw.s3.checksums import Digests, Promises
 from alluxio_tw.s3.listing import ListRequest

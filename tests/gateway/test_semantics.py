@@ -28,6 +28,7 @@ from alluxio_tw.errors import (
 )
 from alluxio_tw.iobjects import NO_ATTRIBUTES, Demand, Status
 from alluxio_tw.ipages import IPageStore
+from alluxio_tw.namespace.rulesdocument import read_rules
 from alluxio_tw.s3.batches import CompletedPart
 from alluxio_tw.s3.listing import ListRequest
 from alluxio_tw.spans import Span
@@ -299,6 +300,36 @@ class FreshnessTests(Case):
         self.failed(world.objects.open("b", "l"), NoSuchKey)
         world.put("l", b"two")
         self.assertEqual(world.get("l"), b"two")
+
+    def test_rule(self) -> None:
+        """A rule whose pattern matches an object comes before the options of its mount."""
+        world = self.world(freshness="immutable")
+        world.objects.mounts.rules = read_rules(
+            b'{"apiVersion": 1, "metadata": {"maxAge": {"/b/aged/.*": "10s"}}}'
+        )
+        for key in ("aged/k", "k"):
+            world.behind(key, b"one")
+            self.assertEqual(world.get(key), b"one")
+            world.behind(key, b"two")
+            self.assertEqual(world.get(key), b"one")
+        world.clock.advance(11)
+        self.assertEqual(world.get("aged/k"), b"two")
+        self.assertEqual(world.get("k"), b"one")
+
+    def test_rule_changed(self) -> None:
+        """
+        After a write under a rule that keeps nothing, no record of before is
+        believed again.
+        """
+        world = self.world(freshness="immutable")
+        world.put("k", b"one")
+        nothing = b'{"skipCache": [".*"]}'
+        world.objects.mounts.rules = read_rules(
+            b'{"apiVersion": 1, "data": %b, "metadata": %b}' % (nothing, nothing)
+        )
+        world.put("k", b"two")
+        world.objects.mounts.rules = None
+        self.assertEqual(world.get("k"), b"two")
 
 
 class UploadTests(Case):
