@@ -3,10 +3,11 @@ The driver of C{file:///path}: a directory tree as it is, served as keys.
 
 Folders are prefixes; what other programs change is seen with the next request,
 because every answer is of what C{stat} says now.  The modules beside this one
-hold the parts: the tree and its names (L{local_tree}), open files
+hold the parts: keys as paths (L{local_keys}), the tree (L{local_tree}), open files
 (L{local_handles}), what writers said (L{local_attributes}), writing
 (L{local_placing}), listing (L{local_listing}), folders that are objects
-(L{local_folders}) or buckets (L{local_buckets}).
+(L{local_folders}) or buckets (L{local_buckets}), and keys that are a file and a
+folder at once (L{local_places}).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import ParamSpec, TypeVar
 
+import attrs
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
@@ -46,21 +48,20 @@ from alluxio_tw.iufs import (
 from alluxio_tw.spans import Span
 from alluxio_tw.ufs.demands import demanded
 from alluxio_tw.ufs.local_attributes import AttributeStore
+from alluxio_tw.ufs.local_bodies import CheckedBody
 from alluxio_tw.ufs.local_buckets import BucketFolders
 from alluxio_tw.ufs.local_faults import translated
-from alluxio_tw.ufs.local_folders import FolderObjects, FolderPlacing, no_bytes
+from alluxio_tw.ufs.local_folders import FolderObjects, FolderPlacing
 from alluxio_tw.ufs.local_handles import FolderReading, OpenFile, OpenFiles
+from alluxio_tw.ufs.local_keys import FILE, for_reading, for_writing
 from alluxio_tw.ufs.local_listing import Lister
 from alluxio_tw.ufs.local_names import Names
+from alluxio_tw.ufs.local_options import LocalOptions
+from alluxio_tw.ufs.local_places import Places
 from alluxio_tw.ufs.local_placing import FilePlacing, Ground
-from alluxio_tw.ufs.local_records import Record, file_status
+from alluxio_tw.ufs.local_records import FOLDERS, Record, file_status
 from alluxio_tw.ufs.local_scratch import Scratch
-from alluxio_tw.ufs.local_tree import (
-    Tree,
-    for_reading,
-    for_writing,
-    sync_folder,
-)
+from alluxio_tw.ufs.local_tree import Tree, sync_folder
 from alluxio_tw.ufs.local_versions import READ, Versions
 from alluxio_tw.ufs.turns import Turns
 from alluxio_tw.ufs.uris import Options, locate, shown
@@ -79,36 +80,34 @@ def make(
     C{buckets} (false: the folders right beneath the root are buckets, and never
     pruned), C{attributes} (C{auto}, or C{sidecar} for never as extended
     attributes), C{glance} (true; false where a C{stat} of a known file may take
-    long, as on a network file system), C{open_files} (512 kept open).
+    long, as on a network file system), C{open_files} (512 kept open), C{keys}
+    (C{tree}: those that other programs find under the same name; C{any}: all that
+    can be kept in a tree somehow).
 
-    :raises WrongConfiguration: there is no such directory, or an option is wrong.
+    :raises WrongConfiguration: the URI or an option is wrong.
+    :raises StorageUnavailable: there is no such directory.
     """
     location = locate(uri)
     if location.host not in ("", "localhost"):
         raise WrongConfiguration(
             f"{shown(uri)} names a host: write file:///path, with three slashes"
         )
-    given = Options.gathered("a local mount", location.query, options)
-    sync = given.truth("sync", True)
-    buckets = given.truth("buckets", around.buckets)
-    sidecar = given.choice("attributes", "auto", ("auto", "sidecar")) == "sidecar"
-    glance = given.truth("glance", True)
-    most = given.size("open_files", 512)
-    given.finish()
+    asked = LocalOptions.of(
+        Options.gathered("a local mount", location.query, options), around.buckets
+    )
     path = location.path
     if not path.startswith("/") or "\0" in path:
         raise WrongConfiguration(f"{shown(uri)} has no path: write file:///path")
     try:
         root = os.path.realpath(os.fsencode(path), strict=True)
-        tree = Tree(root, keep=1 if buckets else 0)
+        tree = Tree(root, keep=1 if asked.buckets else 0)
     except OSError as error:
-        raise WrongConfiguration(
+        # It may come back: a disk that is not mounted yet, a folder that was moved.
+        raise StorageUnavailable(
             f"{path!r} cannot be mounted: {error.strerror}; it must be a directory"
             " that this program may read"
         ) from error
-    return LocalUFS(
-        tree, around, sync=sync, sidecar=sidecar, glance=glance, open_files=most
-    )
+    return LocalUFS(tree, around, asked)
 
 
 @implementer(IUnderFileSystem)
@@ -124,36 +123,38 @@ class LocalUFS:
         copies=True,
         joins=True,
         folders=True,
-        key_limits=True,
     )
 
-    def __init__(
-        self,
-        tree: Tree,
-        around: Surroundings,
-        sync: bool = True,
-        sidecar: bool = False,
-        glance: bool = True,
-        open_files: int = 512,
-    ) -> None:
+    def __init__(self, tree: Tree, around: Surroundings, asked: LocalOptions) -> None:
+        sync = asked.sync
         seconds = around.reactor.seconds
         self._tree = tree
         self._seconds = seconds
         self._threads = around.threads
-        self._glances = glance
+        self._glances = asked.glance
+        self._any_key = asked.any_key
+        self.capabilities = attrs.evolve(
+            self.capabilities, key_limits=not asked.any_key
+        )
         self._sync = sync
         self._scratch = Scratch(tree)
-        self._attributes = AttributeStore(tree, self._scratch, sidecar)
+        self._attributes = AttributeStore(tree, self._scratch, asked.sidecar)
         tree.marked = self._attributes.is_marked
         self._versions = Versions(tree, self._attributes)
         self._folder_objects = FolderObjects(tree, self._attributes, sync)
-        self._files = OpenFiles(seconds, max(1, open_files))
+        self._files = OpenFiles(seconds, asked.open_files)
         self._names = Names(self._scratch.nameless, seconds)
-        self._lister = Lister(tree, self._names, self._attributes, 1 + tree.keep)
+        self._places = Places(
+            tree, self._scratch, self._attributes, sync, asked.any_key
+        )
+        self._lister = Lister(
+            tree, self._names, self._attributes, self._places, 1 + tree.keep
+        )
         self._buckets = BucketFolders(tree, self._lister, sync)
         self._turns = Turns(around.threads)
         self._ground = Ground(
             tree,
+            self._places,
             self._scratch,
             self._attributes,
             self._turns,
@@ -183,20 +184,23 @@ class LocalUFS:
         reading = await self._opened(path)
         if reading.status.version != status.version:
             raise ObjectChanged()
+        if isinstance(reading, OpenFile):
+            return CheckedBody(reading, span, self._threads)
         return reading.body(span)
 
     async def _opened(self, path: str) -> OpenFile | FolderReading:
         raw = for_reading(path)
-        if path.endswith("/"):
-            return await self._run(self._versions.open_folder, raw)
         file = await self._run(self._open_or_reuse, path, raw)
-        self._files.keep(path, file)
+        if isinstance(file, OpenFile):
+            self._files.keep(path, file)
         return file
 
-    def _open_or_reuse(self, path: str, raw: bytes) -> OpenFile:
+    def _open_or_reuse(self, path: str, raw: bytes) -> OpenFile | FolderReading:
         kept = self._files.get(path)
         if kept is not None and kept.is_current():
             return kept
+        if path.endswith("/"):
+            return self._versions.open_folder(raw)
         return self._versions.open_file(raw)
 
     # Writing
@@ -205,11 +209,9 @@ class LocalUFS:
     async def place(
         self, path: str, size: int | None, attributes: Attributes | None = None
     ) -> IPlacing:
-        raw = for_writing(path)
+        raw = for_writing(path, self._any_key)
         if not path.endswith("/"):
             return FilePlacing(self._ground, path, raw)
-        if size:
-            raise no_bytes()
         return FolderPlacing(self._ground, path, raw, self._now)
 
     @deferred
@@ -222,9 +224,10 @@ class LocalUFS:
         return made
 
     def _describe(self, path: str, status: Status, attributes: Attributes) -> Status:
-        raw = for_reading(path)
-        if path.endswith("/"):
+        if status.version.startswith(FOLDERS) and path.endswith("/"):
+            raw = for_reading(path)
             return self._folder_objects.describe(raw, status, attributes)
+        raw = self._places.place(path)
         with self._tree.opened(raw, READ) as fd:
             st = os.fstat(fd)
             if not stat.S_ISREG(st.st_mode):
@@ -310,18 +313,22 @@ class LocalUFS:
         demanded(demand, None if current is None else current.etag)
         if current is None:
             return False
-        raw = for_reading(path)
+        raw = self._places.place(path)
         if path.endswith("/"):
-            self._folder_objects.unmark(raw)
-            return True
-        self._unlink(raw, self._sync)
+            self._folder_objects.unmark(for_reading(path))
+        else:
+            self._unlink(raw, self._sync)
+            self._places.touch(raw)
         self._attributes.forget(raw, current.size, current.modified)
         self._files.drop(path)
         return True
 
     def _unlink(self, raw: bytes, sync: bool) -> None:
         with suppress(FileNotFoundError), self._tree.parent(raw) as (folder, name):
-            os.unlink(name, dir_fd=folder)
+            try:
+                os.unlink(name, dir_fd=folder)
+            except IsADirectoryError:  # it became one a moment ago
+                os.unlink(name + b"/" + FILE, dir_fd=folder)
             if sync:
                 sync_folder(folder)
         self._tree.prune(raw)

@@ -24,6 +24,7 @@ from typing import Any
 
 import attrs
 
+from alluxio_tw.ufs.local_keys import HIDDEN
 from alluxio_tw.ufs.local_records import (
     ETAG,
     NO_RECORD,
@@ -37,7 +38,7 @@ from alluxio_tw.ufs.local_records import (
     written,
 )
 from alluxio_tw.ufs.local_scratch import Scratch
-from alluxio_tw.ufs.local_tree import HIDDEN, Tree, sync_folder
+from alluxio_tw.ufs.local_tree import Tree, sync_folder
 
 NAME = "user.alluxio_tw"
 _SIDECAR = f"{HIDDEN}/sidecar".encode()
@@ -81,14 +82,14 @@ class AttributeStore:
 
     # Files
 
-    def read(self, where: int | str, path: bytes, st: os.stat_result) -> Record:
+    def read(self, where: int | str | bytes, path: bytes, st: os.stat_result) -> Record:
         """The record of a file, if it is about what the file is now."""
         raw = self._raw(where, path, None, st)
         found = None if raw is None else about(parsed(raw), st)
         return NO_RECORD if found is None else record_of(found)
 
     def brief(
-        self, where: int | str, path: bytes, st: os.stat_result
+        self, where: int | str | bytes, path: bytes, st: os.stat_result
     ) -> tuple[str, str]:
         """A file's ETag and storage class, for listings."""
         raw = self._raw(where, path, None, st)
@@ -129,6 +130,17 @@ class AttributeStore:
         if self._sidecars:
             with suppress(OSError):
                 os.unlink(self._tree.place_of(_sidecar(path, f"{size:x}-{modified:x}")))
+
+    def moved(self, old: bytes, new: bytes, st: os.stat_result, sync: bool) -> None:
+        """The file that is at one path will be at another as well."""
+        try:
+            with open(self._tree.place_of(_sidecar(old, _mark(st))), "rb") as opened:
+                found = parsed(opened.read(_LARGEST))
+        except FileNotFoundError:
+            return
+        if found is not None:
+            raw = dumped({**found, "path": os.fsdecode(new)})
+            self._write_sidecar(_sidecar(new, _mark(st)), raw, sync)
 
     # Folders
 
@@ -195,7 +207,7 @@ class AttributeStore:
 
     def _raw(
         self,
-        where: int | str,
+        where: int | str | bytes,
         path: bytes,
         mark: str | None,
         st: os.stat_result | None,

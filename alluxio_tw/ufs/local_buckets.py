@@ -13,8 +13,9 @@ import attrs
 from alluxio_tw.errors import NoSuchPath, PathConflict, UnsuitableKey
 from alluxio_tw.iobjects import Bucket
 from alluxio_tw.ufs import local_syscalls
+from alluxio_tw.ufs.local_keys import HIDDEN, encoded
 from alluxio_tw.ufs.local_listing import Lister
-from alluxio_tw.ufs.local_tree import HIDDEN, Tree, encoded, sync_folder
+from alluxio_tw.ufs.local_tree import Tree, sync_folder
 
 
 @attrs.frozen(eq=False)
@@ -88,6 +89,6 @@ class BucketFolders:
 
 
 def _path_of(name: str) -> bytes | None:
-    if "/" in name or name.startswith(HIDDEN):
+    if "/" in name or name in ("", ".", "..") or name.startswith(HIDDEN):
         return None
     return encoded(name)

@@ -20,6 +20,7 @@ import os
 import stat
 from collections.abc import Generator
 from contextlib import closing, suppress
+from functools import partial
 
 import attrs
 
@@ -27,9 +28,11 @@ from alluxio_tw.iobjects import Entry, Listing
 from alluxio_tw.iufs import ListQuery
 from alluxio_tw.ufs.local_attributes import AttributeStore
 from alluxio_tw.ufs.local_faults import ABSENT
+from alluxio_tw.ufs.local_keys import FILE, FOLDER, HIDDEN, encoded, encoded_part
 from alluxio_tw.ufs.local_names import Names, Wanted, scan
+from alluxio_tw.ufs.local_places import Places
 from alluxio_tw.ufs.local_records import folder_status
-from alluxio_tw.ufs.local_tree import BESIDE, HIDDEN, Tree, encoded
+from alluxio_tw.ufs.local_tree import Tree
 
 _LONGEST_KEY = 1024
 _LEAST_READ = 16
@@ -51,6 +54,7 @@ class Lister:
     _tree: Tree
     _names: Names
     _attributes: AttributeStore
+    _places: Places
     _hide: int = 1
 
     def page(self, query: ListQuery) -> Listing:
@@ -62,7 +66,7 @@ class Lister:
         entries: list[Entry] = []
         prefixes: list[str] = []
         last: str | None = None
-        walk = _Walk(self._tree, self._names, self._attributes, self._hide, query)
+        walk = self._walk(self._hide, query)
         with closing(walk.items()) as items:
             for item in items:
                 if len(entries) + len(prefixes) == query.limit:
@@ -82,14 +86,12 @@ class Lister:
         :param path: with its slash at the end.
         :param hide: in how many levels from the root our own names do not count.
         """
-        walk = _Walk(
-            self._tree,
-            self._names,
-            self._attributes,
-            hide,
-            ListQuery(prefix=path, limit=1),
-        )
+        walk = self._walk(hide, ListQuery(prefix=path, limit=1))
         return walk.any_object(path, set())
+
+    def _walk(self, hide: int, query: ListQuery) -> _Walk:
+        both = self._places.noted()
+        return _Walk(self._tree, self._names, self._attributes, hide, both, query)
 
 
 @attrs.define(eq=False)
@@ -118,6 +120,7 @@ class _Walk:
     """
     One walk.
 
+    :ivar both: folders may be files as well, or have bytes.
     :ivar looking: only whether there is anything; nobody asked for the base.
     """
 
@@ -125,10 +128,12 @@ class _Walk:
     _names: Names
     _attributes: AttributeStore
     _hide: int
+    _both: bool
     _query: ListQuery
     _looking: bool = False
     _fd: int = attrs.field(default=-1, init=False)
     _opened: str = attrs.field(default="", init=False)
+    _path: bytes = attrs.field(default=b"", init=False)
     _given: int = attrs.field(default=0, init=False)
     _base: str = attrs.field(init=False)
     _after: str = attrs.field(init=False)
@@ -180,7 +185,8 @@ class _Walk:
             seen.add((st.st_dev, st.st_ino))
             if prefix and self._marker(prefix) is not None:
                 return True
-            for name in scan(self._fd, lambda name: self._mode(prefix + name)):
+            follow = partial(self._followed, prefix)
+            for name in scan(self._fd, follow, self._both):
                 if self._is_hidden(prefix, name):
                     continue
                 if not name.endswith("/"):
@@ -260,6 +266,7 @@ class _Walk:
             self._names,
             self._attributes,
             self._hide,
+            self._both,
             ListQuery(prefix=prefix, after=after, limit=1),
             looking=True,
         )
@@ -277,10 +284,8 @@ class _Walk:
     def _read(self, level: _Level, rest: str) -> None:
         count = max(_LEAST_READ, self._query.limit + 1 - self._given)
         wanted = Wanted(level.start, level.beyond, rest, count)
-        prefix = level.prefix
-        names = self._names.read(
-            self._fd, wanted, lambda name: self._mode(prefix + name)
-        )
+        follow = partial(self._followed, level.prefix)
+        names = self._names.read(self._fd, wanted, follow, self._both)
         level.more = len(names) == count
         if names:
             level.start, level.beyond = names[-1], True
@@ -292,10 +297,9 @@ class _Walk:
         if self._fd >= 0 and self._opened == prefix:
             return True
         self._close()
+        path = _raw(prefix)
         try:
-            self._fd = self._tree.open(
-                prefix[:-1].encode(), os.O_RDONLY | os.O_DIRECTORY
-            )
+            self._fd = self._tree.open(path, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
             # What we may not enter (lost+found, say) is passed over, unless it
             # was asked for; the root that is missing is an outage.
@@ -305,7 +309,7 @@ class _Walk:
             if not asked_for and error.errno in _DENIED:
                 return False
             raise
-        self._opened = prefix
+        self._opened, self._path = prefix, path
         return True
 
     def _close(self) -> None:
@@ -316,36 +320,64 @@ class _Walk:
     def _is_hidden(self, prefix: str, name: str) -> bool:
         if not name.startswith(HIDDEN):
             return prefix == HIDDEN + "/" and encoded(prefix + name) is None
-        if name.startswith(BESIDE):
-            return True
         if self._query.prefix.startswith(prefix + HIDDEN):
             return False
         return prefix.count("/") < self._hide
 
-    def _mode(self, key: str) -> int | None:
-        path = encoded(key)
+    def _followed(self, prefix: str, name: str) -> int | None:
+        """The mode of what a link leads to, if that is inside."""
+        path = encoded(prefix + name)
         if path is not None:
             with suppress(OSError), self._tree.opened(path, os.O_PATH) as fd:
                 return os.fstat(fd).st_mode
         return None
 
     def _marker(self, prefix: str) -> Entry | None:
-        record = self._attributes.read_folder(self._fd, prefix[:-1].encode())
+        if self._both:
+            entry = self._inner(prefix, FOLDER)
+            if entry is not None:
+                return entry
+        record = self._attributes.read_folder(self._fd, self._path)
         if record is None:
             return None
         status = folder_status(record)
         storage_class = record.attributes.headers.get("x-amz-storage-class", "")
         return Entry(prefix, 0, status.etag, status.modified, storage_class)
 
-    def _entry(self, key: str, name: str) -> Entry | None:
-        path = key.encode()
-        if len(path) > self._longest:
-            return None
+    def _inner(self, prefix: str, name: bytes, folder: bytes = b".") -> Entry | None:
+        """
+        The entry of bytes that lie in a folder, under a name of ours.
+
+        :param prefix: the folder's keys begin so.
+        :param folder: it, in the open one.
+        """
         try:
-            st = os.stat(name, dir_fd=self._fd, follow_symlinks=False)
+            raw = folder + b"/" + name
+            st = os.stat(raw, dir_fd=self._fd, follow_symlinks=False)
+            if not stat.S_ISREG(st.st_mode):
+                return None
+            where = b"/proc/self/fd/%d/%b" % (self._fd, raw)
+            path = _raw(prefix) + b"/" + name
+            etag, storage_class = self._attributes.brief(where, path, st)
+        except OSError as error:
+            if error.errno in ABSENT or error.errno in _DENIED:
+                return None
+            raise
+        key = prefix if name == FOLDER else prefix[:-1]
+        return Entry(key, st.st_size, etag, st.st_mtime_ns, storage_class)
+
+    def _entry(self, key: str, name: str) -> Entry | None:
+        if len(key) * 4 > self._longest and len(key.encode()) > self._longest:
+            return None
+        raw = encoded_part(name)
+        path = self._path + b"/" + raw if self._path else raw
+        try:
+            st = os.stat(raw, dir_fd=self._fd, follow_symlinks=False)
             if stat.S_ISREG(st.st_mode):
-                where: int | str = f"/proc/self/fd/{self._fd}/{name}"
+                where: int | bytes = b"/proc/self/fd/%d/%b" % (self._fd, raw)
                 etag, storage_class = self._attributes.brief(where, path, st)
+            elif stat.S_ISDIR(st.st_mode):
+                return self._inner(key + "/", FILE, raw)
             else:
                 # A link; what it leads to is opened, so that it stays inside.
                 with self._tree.opened(path, os.O_RDONLY | os.O_NONBLOCK) as fd:
@@ -358,3 +390,8 @@ class _Walk:
                 return None  # gone since its name was read
             raise
         return Entry(key, st.st_size, etag, st.st_mtime_ns, storage_class)
+
+
+def _raw(prefix: str) -> bytes:
+    """The path of a folder that is known to be one."""
+    return encoded(prefix) or b""

@@ -24,9 +24,12 @@ import threading
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import partial
 from itertools import islice
 
 import attrs
+
+from alluxio_tw.ufs.local_keys import FILE, OURS, decoded
 
 _HUGE = 20_000
 _RUN = 65_536
@@ -44,21 +47,31 @@ _COARSE = 2_500_000_000
 """Some file systems keep full seconds, FAT every second one."""
 
 
-def scan(fd: int, follow: Callable[[str], int | None]) -> Generator[str, None, None]:
+def scan(
+    fd: int, follow: Callable[[str], int | None], both: bool = False
+) -> Generator[str, None, None]:
     """
     The names in a folder that can be parts of keys, in no order.
 
     :param fd: the folder, open for reading.
     :param follow: the mode of what a symbolic link leads to, if it may.
+    :param both: folders may be files as well, and are looked into.
     """
     with os.scandir(fd) as entries:
         for entry in entries:
             name = entry.name
             if not name.isascii() and not _is_text(name):
                 continue
+            if name.startswith(OURS):
+                part = decoded(name)
+                if part is None or (not part and not entry.is_dir()):
+                    continue
+                name = part
             if entry.is_file(follow_symlinks=False):
                 yield name
             elif entry.is_dir(follow_symlinks=False):
+                if both and _is_file_as_well(fd, entry.name):
+                    yield name
                 yield name + "/"
             elif entry.is_symlink():
                 mode = follow(name)
@@ -68,6 +81,14 @@ def scan(fd: int, follow: Callable[[str], int | None]) -> Generator[str, None, N
                     yield name
                 elif stat.S_ISDIR(mode):
                     yield name + "/"
+
+
+def _is_file_as_well(fd: int, name: str) -> bool:
+    try:
+        os.stat(os.fsencode(name) + b"/" + FILE, dir_fd=fd, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
 
 
 def _is_text(name: str) -> bool:
@@ -147,24 +168,30 @@ class Names:
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
 
     def read(
-        self, fd: int, wanted: Wanted, follow: Callable[[str], int | None]
+        self,
+        fd: int,
+        wanted: Wanted,
+        follow: Callable[[str], int | None],
+        both: bool = False,
     ) -> list[str]:
         """
         Names in order: fewer than were asked for only at the end.
 
         :param fd: the folder, open for reading.
         :param follow: as L{scan}'s.
+        :param both: as L{scan}'s.
         """
         st = os.fstat(fd)
         snapshot = self._valid(st)
         if snapshot is not None:
             return snapshot.read(wanted)
-        names = scan(fd, follow)
+        names = scan(fd, follow, both)
         try:
             some = list(islice(names, self._huge))
             if len(some) < self._huge:
                 return wanted.select(iter(()), some)
-            return self._read_huge(fd, st, wanted, follow, names, some)
+            again = partial(scan, fd, follow, both)
+            return self._read_huge(fd, st, wanted, again, names, some)
         finally:
             names.close()
 
@@ -196,7 +223,7 @@ class Names:
         fd: int,
         st: os.stat_result,
         wanted: Wanted,
-        follow: Callable[[str], int | None],
+        again: Callable[[], Generator[str, None, None]],
         names: Generator[str, None, None],
         some: list[str],
     ) -> list[str]:
@@ -221,7 +248,7 @@ class Names:
                     # The disk is full: listing must go on without.  The new scan
                     # would begin where an open one stands.
                     names.close()
-                    return wanted.select(scan(fd, follow), [])
+                    return wanted.select(again(), [])
                 ready = snapshot
                 if os.fstat(fd).st_mtime_ns == st.st_mtime_ns:
                     snapshot.used = self._seconds()

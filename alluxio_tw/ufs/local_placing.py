@@ -33,6 +33,7 @@ from alluxio_tw.ufs import local_syscalls
 from alluxio_tw.ufs.demands import demanded
 from alluxio_tw.ufs.local_attributes import AttributeStore
 from alluxio_tw.ufs.local_faults import translated
+from alluxio_tw.ufs.local_places import Places
 from alluxio_tw.ufs.local_ranges import Held, append_range
 from alluxio_tw.ufs.local_records import Record, file_status
 from alluxio_tw.ufs.local_scratch import Scratch, Temporary
@@ -56,6 +57,7 @@ class Ground:
     """
 
     tree: Tree
+    places: Places
     scratch: Scratch
     attributes: AttributeStore
     turns: Turns
@@ -180,6 +182,8 @@ class FilePlacing:
 
     def _become(self, record: Record, demand: Demand, modified: int | None) -> Status:
         ground, path, file = self._ground, self._path, self._opened()
+        if self._key.endswith("/"):
+            ground.places.note()
         old = ground.current(self._key)
         demanded(demand, None if old is None else old.etag)
         if modified is not None:
@@ -198,7 +202,7 @@ class FilePlacing:
             os.fsync(file.fd)
         st = self._rename(st, record, demand.absent, old is None)
         if old is not None and (old.size, old.modified) != (st.st_size, st.st_mtime_ns):
-            ground.attributes.forget(path, old.size, old.modified)
+            ground.attributes.forget(self._path, old.size, old.modified)
         return file_status(st, record)
 
     def _rename(
@@ -211,10 +215,10 @@ class FilePlacing:
         :param new: there was none when we looked.
         :return: of the file that has the name now.
         """
-        ground, path = self._ground, self._path
+        ground = self._ground
         for _ in range(TRIES):
             file = self._opened()
-            with ground.tree.made_parent(path, ground.sync) as (folder, name):
+            with ground.places.made_parent(self._path) as (folder, name):
                 try:
                     if absent:
                         self._rename_new(file, folder, name)
@@ -232,12 +236,16 @@ class FilePlacing:
                         continue
                     if error.errno not in (errno.EISDIR, errno.ENOTEMPTY):
                         raise
-                    ground.tree.clear_folder(path)
+                    try:
+                        ground.tree.clear_folder(self._path)
+                    except PathConflict:
+                        self._move_inside(file, st, record)
                     continue
                 self._file = None
                 file.gone()
                 if ground.sync:
                     sync_folder(folder)
+            ground.places.touch(self._path)
             return st
         raise PathConflict()
 
@@ -283,6 +291,14 @@ class FilePlacing:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
             raise PathConflict("There is a special file where this object should be.")
+
+    def _move_inside(self, file: Temporary, st: os.stat_result, record: Record) -> None:
+        """The name is a folder's: the file goes into it."""
+        ground = self._ground
+        self._path = ground.places.new_inside(self._path)
+        ground.places.note()
+        # Where it is kept apart from the file, it is kept by the path.
+        ground.attributes.write(file.fd, self._path, st, record, ground.sync)
 
     def _move_beside(
         self, file: Temporary, st: os.stat_result, record: Record

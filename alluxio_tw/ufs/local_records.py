@@ -57,6 +57,9 @@ class Record:
 
 NO_RECORD = Record()
 
+FOLDERS = "folder."
+"""Versions of folders that are objects begin so."""
+
 
 def derived_etag(st: os.stat_result) -> str:
     """The ETag of a file that nobody gave one."""
@@ -84,7 +87,7 @@ def folder_status(record: Record) -> Status:
     """The version that a folder is that was made as an object."""
     return Status(
         size=0,
-        version=f"folder.{record.modified:x}.{record.etag}",
+        version=f"{FOLDERS}{record.modified:x}.{record.etag}",
         etag=record.etag or "d41d8cd98f00b204e9800998ecf8427e",
         modified=record.modified,
         attributes=record.attributes,

@@ -13,16 +13,19 @@ from __future__ import annotations
 import fcntl
 import itertools
 import os
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
 
 import attrs
 
-from alluxio_tw.ufs.local_tree import BESIDE, HIDDEN, Tree
+from alluxio_tw.ufs.local_keys import BESIDE, FILE, HIDDEN
+from alluxio_tw.ufs.local_tree import Tree
 
 _TMP = f"{HIDDEN}/tmp".encode()
 _AWAY = ".away"
+_FOLDER = ".folder"
 
 
 @attrs.define(eq=False)
@@ -117,6 +120,20 @@ class Scratch:
         fd, made.fd = made.fd, -1
         return fd
 
+    def make_folder(self) -> tuple[int, bytes]:
+        """
+        A new folder in the hidden one.
+
+        :return: the hidden folder, open, which stays ours; and the name in it.
+        """
+        self.make().discard()  # there is such a hidden folder
+        folder = self._opened()
+        while True:
+            name = f"{os.getpid():x}-{next(self._count):x}{_FOLDER}".encode()
+            with suppress(FileExistsError):
+                os.mkdir(name, dir_fd=folder)
+                return folder, name
+
     def make_beside(self, path: bytes) -> Temporary:
         """
         A new file in the folder of C{path}, for where that is another file system
@@ -182,6 +199,8 @@ class Scratch:
             os.close(folder)
 
     def _sweep_one(self, folder: int, name: bytes, before: float) -> int:
+        if name.endswith(_FOLDER.encode()):
+            return self._sweep_folder(folder, name, before)
         try:
             fd = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
         except OSError:
@@ -210,6 +229,23 @@ class Scratch:
             return 0  # its writer lives, or somebody else swept it
         finally:
             os.close(fd)
+
+    @staticmethod
+    def _sweep_folder(folder: int, name: bytes, before: float) -> int:
+        """A folder that a file was to become; in it there is at most a link to it."""
+        try:
+            st = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if st.st_mtime >= before:
+                return 0
+            if not stat.S_ISDIR(st.st_mode):
+                os.unlink(name, dir_fd=folder)
+                return 1
+            with suppress(FileNotFoundError):
+                os.unlink(name + b"/" + FILE, dir_fd=folder)
+            os.rmdir(name, dir_fd=folder)
+        except OSError:
+            return 0
+        return 1
 
 
 def _exists(folder: int, name: bytes) -> bool:

@@ -16,6 +16,7 @@ _OPENAT2 = 437
 _RESOLVE_NO_MAGICLINKS = 0x02
 _RESOLVE_BENEATH = 0x08
 _RENAME_NOREPLACE = 1
+_RENAME_EXCHANGE = 2
 _AT_EMPTY_PATH = 0x1000
 _STATX_BTIME = 0x800
 _IN_MEMORY = frozenset({0x01021994, 0x858458F6})  # tmpfs, ramfs
@@ -74,6 +75,22 @@ def rename_new(source_dir: int, source: bytes, target_dir: int, target: bytes) -
     :raises OSError: C{EEXIST} if something has; C{EINVAL} or C{ENOSYS} where the
         file system cannot do this.
     """
+    _rename(source_dir, source, target_dir, target, _RENAME_NOREPLACE)
+
+
+def exchange(one_dir: int, one: bytes, other_dir: int, other: bytes) -> None:
+    """
+    Let two names change places: one atomic step.
+
+    :raises OSError: C{ENOENT} if one is missing; C{EINVAL} or C{ENOSYS} where the
+        file system cannot do this.
+    """
+    _rename(one_dir, one, other_dir, other, _RENAME_EXCHANGE)
+
+
+def _rename(
+    source_dir: int, source: bytes, target_dir: int, target: bytes, flags: int
+) -> None:
     call = getattr(_libc, "renameat2", None)
     if call is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
@@ -82,7 +99,7 @@ def rename_new(source_dir: int, source: bytes, target_dir: int, target: bytes) -
         ctypes.c_char_p(source),
         ctypes.c_int(target_dir),
         ctypes.c_char_p(target),
-        ctypes.c_uint(_RENAME_NOREPLACE),
+        ctypes.c_uint(flags),
     ):
         _fail(target)
 

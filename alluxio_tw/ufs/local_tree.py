@@ -1,5 +1,5 @@
 """
-A directory tree as keys: names that can be, opened so that no link leads out.
+A directory tree, opened so that no link leads out.
 
 Every path is resolved by the kernel beneath the mount's root (C{openat2} with
 C{RESOLVE_BENEATH}): whatever other programs do to the tree meanwhile, no
@@ -17,82 +17,17 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import attrs
 
-from alluxio_tw.errors import NoSuchPath, PathConflict, UnsuitableKey
+from alluxio_tw.errors import NoSuchPath, PathConflict
 from alluxio_tw.ufs import local_syscalls
-
-HIDDEN = ".alluxio-tw"
-"""What we keep for ourselves lies right beneath the root, under this name."""
-
-BESIDE = ".alluxio-tw.tmp-"
-"""Temporary files that had to lie beside their target begin so."""
-
-_OWN = (HIDDEN + "/tmp", HIDDEN + "/sidecar")
-_LONGEST_NAME = 255
-_LONGEST_PATH = 1024 + 256
-"""A key, and the bucket's folder before it where the buckets lie beneath the root."""
+from alluxio_tw.ufs.local_keys import HIDDEN
 
 _TRIES = 64
-
-# A component that is empty, "." or "..", or a NUL.  One slash at the end is the
-# mark of a folder and was taken off before.
-_IMPOSSIBLE = re.compile(r"(?:^|/)\.{0,2}(?:/|\Z)|\0")
-
-
-def encoded(path: str) -> bytes | None:
-    """
-    A key, without the slash that may end it, as the path of a file; L{None} if no
-    file can have it.
-    """
-    name = path[:-1] if path.endswith("/") else path
-    if _IMPOSSIBLE.search(name) is not None:
-        return None
-    try:
-        raw = name.encode()
-    except UnicodeEncodeError:
-        return None
-    if len(raw) > _LONGEST_NAME and (
-        len(raw) > _LONGEST_PATH or max(map(len, raw.split(b"/"))) > _LONGEST_NAME
-    ):
-        return None
-    if path.startswith(HIDDEN) and path.startswith(_OWN):
-        return None
-    if BESIDE in name and any(c.startswith(BESIDE) for c in name.split("/")):
-        return None
-    return raw
-
-
-def for_reading(path: str) -> bytes:
-    """
-    The path of a key that someone asks for.
-
-    :raises NoSuchPath: no file can have it.
-    """
-    raw = encoded(path)
-    if raw is None:
-        raise NoSuchPath()
-    return raw
-
-
-def for_writing(path: str) -> bytes:
-    """
-    The path of a key that someone writes.
-
-    :raises UnsuitableKey: no file can have it.
-    """
-    raw = encoded(path)
-    if raw is None:
-        raise UnsuitableKey(
-            "This bucket lies in a directory tree, which cannot hold this key: no"
-            " part between slashes may be empty, '.', '..' or over 255 bytes."
-        )
-    return raw
 
 
 def refused(error: OSError) -> PathConflict:
@@ -220,13 +155,16 @@ class Tree:
         :raises PathConflict: something stands where a folder is needed.
         :raises NoSuchPath: a folder that is never made by the way is missing.
         """
-        fd = self._make_way(path.rpartition(b"/")[0], sync)
+        fd = self.make_way(path.rpartition(b"/")[0], sync)
         try:
             yield fd, path.rpartition(b"/")[2]
         finally:
             os.close(fd)
 
-    def _make_way(self, folder: bytes, sync: bool) -> int:
+    def make_way(self, folder: bytes, sync: bool) -> int:
+        """
+        Open a folder, made if it is missing; as L{made_parent}.
+        """
         for _ in range(_TRIES):
             try:
                 return self.open(folder, os.O_PATH | os.O_DIRECTORY)
@@ -327,7 +265,7 @@ class Tree:
                 below = name + b"/" + os.fsencode(entry.name)
                 if not entry.is_dir(follow_symlinks=False):
                     raise PathConflict()
-                if entry.name.startswith(HIDDEN):
+                if entry.name == HIDDEN:
                     ours.append(below)
                 else:
                     self._clear(below)

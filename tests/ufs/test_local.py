@@ -34,6 +34,18 @@ class LocalContractTests(UnderFileSystemContract, TestCase):
         return make("file://" + os.path.abspath(self.root), {}, in_threads())
 
 
+class AnyKeyContractTests(UnderFileSystemContract, TestCase):
+    """Also of keys that a tree has no place for under their own names."""
+
+    sets_modified = 1000
+
+    def make_ufs(self) -> IUnderFileSystem:
+        root = self.mktemp()
+        os.mkdir(root)
+        options = {"keys": "any", "sync": "false"}
+        return make("file://" + os.path.abspath(root), options, in_threads())
+
+
 class SidecarContractTests(UnderFileSystemContract, TestCase):
     sets_modified = 1000
 

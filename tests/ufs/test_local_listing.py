@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from alluxio_tw.iobjects import Entry
 from alluxio_tw.iufs import ListQuery
 from alluxio_tw.testing.ufs import keys_of, modelled, put
-from alluxio_tw.ufs.local_listing import _Walk
 from tests.ufs.test_local_tree import LocalTestCase
 
 NAMES = st.text("ab-0é\U0001f600", min_size=1, max_size=2)
@@ -93,9 +92,7 @@ class BoundsTests(LocalTestCase):
         before = self.open_files()
         most = 0
         lister = self.ufs._lister
-        walk = _Walk(
-            lister._tree, lister._names, lister._attributes, 1, ListQuery(limit=5)
-        )
+        walk = lister._walk(1, ListQuery(limit=5))
         found: list[str] = []
         with closing(walk.items()) as items:
             for item in items:

@@ -47,7 +47,8 @@ class PlacingTests(LocalTestCase):
         self.successResultOf(placing.write(b"x" * 1_000_000))
         self.assertEqual(len(self.leftovers()), 1)
         self.successResultOf(placing.abort())
-        for key, demand in (("key", Demand(absent=True)), ("key/x", NO_DEMAND)):
+        os.mkfifo(self.path("pipe"))
+        for key, demand in (("key", Demand(absent=True)), ("pipe/x", NO_DEMAND)):
             self.failureResultOf(
                 put(self.ufs, key, b"x" * 1_000_000, demand=demand),
                 PreconditionFailed,
@@ -95,7 +96,7 @@ class PlacingTests(LocalTestCase):
         for n in range(3):
             self.put(f".alluxio-tw/uploads/u/{n}", b"%d" % n * 100_000)
         sources = [f".alluxio-tw/uploads/u/{n}" for n in range(3)]
-        self.write("key/in/the/way")
+        os.mkfifo(self.path("key"))
         self.failureResultOf(
             self.ufs.join(sources, "key", NO_ATTRIBUTES, OTHER, NO_DEMAND),
             PathConflict,

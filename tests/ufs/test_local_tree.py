@@ -37,7 +37,8 @@ class LocalTestCase(SynchronousTestCase):
 
     def mount(self, **options: str) -> LocalUFS:
         around = Surroundings(IReactorTime(reactor), NoThreads())
-        made = make("file://" + self.root, {"sync": "false", **options}, around)
+        given = {"sync": "false", "keys": "any", **options}
+        made = make("file://" + self.root, given, around)
         assert isinstance(made, LocalUFS)
         self.addCleanup(made.close)
         return made
@@ -201,8 +202,15 @@ class LinkTests(LocalTestCase):
         for ufs in self.both_ways():
             self.ufs = ufs
             self.unseen(f"../{name}/secret", f"a/../../{name}/secret", "..", ".")
-            self.refuses(f"../{name}/new", UnsuitableKey)
             self.assertEqual(self.listed(f"../{name}/"), [])
+            for key in (f"../{name}/new", "a/../..", "..", "."):
+                self.put(key, key.encode())
+                self.assertEqual(self.get(key), key.encode())
+            self.assertEqual(self.listed("../"), [f"../{name}/new"])
+            self.assertEqual(os.listdir(self.outside), ["secret"])
+            for key in (f"../{name}/new", "a/../..", "..", "."):
+                self.successResultOf(self.ufs.delete(key, NO_DEMAND))
+        self.assertEqual(os.listdir(self.root), [".alluxio-tw"])
 
     def test_inside(self) -> None:
         """A link that stays inside is followed, also if it is absolute."""
@@ -365,23 +373,49 @@ class FolderTests(LocalTestCase):
             os.unlink(self.path("a"))
             os.makedirs(self.path("a/b/c"))
 
-    def test_conflicts(self) -> None:
-        """A folder that holds or is an object is not replaced, nor a file on the way."""
+    def test_special_files(self) -> None:
+        """What is neither a file nor a folder gives way to no object."""
+        os.mkfifo(self.path("pipe"))
+        os.symlink("nowhere", self.path("loose"))
+        for demand in (NO_DEMAND, Demand(absent=True)):
+            for key in ("pipe", "pipe/x", "pipe/", "loose/x", "loose/"):
+                data = b"" if key.endswith("/") else b"new"
+                self.failureResultOf(
+                    put(self.ufs, key, data, demand=demand), PathConflict
+                )
+        self.assertEqual(self.listed(), [])
+
+    def test_shared(self) -> None:
+        """In a tree that others look into, no name is a file and a folder at once."""
+        self.ufs = self.mount(keys="tree")
         self.put("a/b/key")
         self.put("m/", b"")
         self.put("f")
         for demand in (NO_DEMAND, Demand(absent=True)):
             for key in ("a", "a/b", "m", "f/x", "f/x/y", "f/"):
+                data = b"" if key == "f/" else b"new"
                 self.failureResultOf(
-                    put(self.ufs, key, b"" if key == "f/" else b"n", demand=demand),
-                    PathConflict,
+                    put(self.ufs, key, data, demand=demand), PathConflict
                 )
+        for key in ("../x", "a/../x", "a//b", "./a", "a/.", ".."):
+            self.refuses(key, UnsuitableKey)
         self.assertEqual(self.listed(), ["a/b/key", "f", "m/"])
+        # The bytes of a folder's own key are in nobody's way.
+        self.put("a/", b"data")
+        self.assertEqual(self.get("a/"), b"data")
 
-    def test_bytes_in_folder(self) -> None:
-        """A key that ends in a slash takes no bytes."""
-        self.refuses("a/", UnsuitableKey)
-        self.failureResultOf(self.ufs.place("a/", 5), UnsuitableKey)
+    def test_shared_later(self) -> None:
+        """What was written as any key is still read where only a tree's are."""
+        self.put("a")
+        self.put("a/b")
+        self.put("..")
+        self.ufs = self.mount(keys="tree")
+        for key in ("..", "a", "a/b"):
+            self.assertEqual(self.get(key), b"data")
+        self.put("a", b"new")
+        self.assertEqual(self.get("a"), b"new")
+        for key in ("..", "a", "a/b"):
+            self.assertTrue(self.successResultOf(self.ufs.delete(key, NO_DEMAND)))
         self.assertEqual(self.listed(), [])
 
     def test_own_room(self) -> None:
@@ -389,7 +423,11 @@ class FolderTests(LocalTestCase):
         for key in (
             ".alluxio-tw/tmp/x",
             ".alluxio-tw/sidecar/x",
+            ".alluxio-tw/both",
             "a/.alluxio-tw.tmp-1/x",
+            "a/.alluxio-tw.file",
+            "a/.alluxio-tw.folder",
+            ".alluxio-tw.part-/x",
         ):
             self.refuses(key, UnsuitableKey)
             self.failureResultOf(self.ufs.status(key), NoSuchPath)

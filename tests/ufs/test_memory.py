@@ -23,6 +23,7 @@ def around() -> Surroundings:
 
 class MemoryContractTests(UnderFileSystemContract, TestCase):
     sets_modified = 1
+    memory = None
 
     def make_ufs(self) -> IUnderFileSystem:
         return make("memory:///", {}, around())

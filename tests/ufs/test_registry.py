@@ -11,7 +11,7 @@ import sys
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from alluxio_tw.errors import WrongConfiguration
+from alluxio_tw.errors import StorageUnavailable, WrongConfiguration
 from alluxio_tw.iufs import Surroundings, UFSMaker
 from alluxio_tw.threads import NoThreads
 from alluxio_tw.ufs.local import LocalUFS
@@ -24,6 +24,9 @@ class RegistryTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.registry = Registry.installed()
         self.around = Surroundings(Clock(), NoThreads())
+
+    def make(self, uri: str) -> object:
+        return self.registry.make(uri, {}, self.around)
 
     def refusal(self, uri: str) -> str:
         error = self.assertRaises(
@@ -65,11 +68,17 @@ class RegistryTests(SynchronousTestCase):
         """An option that means nothing is refused, with what was meant."""
         self.assertIn("'latency'", self.refusal("slow+memory:///?latency=soon"))
         self.assertIn("capacity", self.refusal("slow+memory:///?capacty=1MB"))
-        self.assertIn("no such", self.refusal("file:///no/such/place").lower())
         self.assertIn("did you mean 'sync'", self.refusal("file:///?snc=true"))
         self.assertIn("host", self.refusal("file://path/"))
         self.assertIn("%23", self.refusal("file:///a#b"))
         self.assertIn("nothing would move", self.refusal("slow+memory:///?bandwidth=0"))
+
+    def test_not_there(self) -> None:
+        """A folder that is not there may come to be: that is no wrong configuration."""
+        error = self.assertRaises(
+            StorageUnavailable, self.make, "file:///no/such/place"
+        )
+        self.assertIn("'/no/such/place' cannot be mounted: No such", error.message)
 
     def test_secrets(self) -> None:
         """A message about a URI tells no secret that stands in it."""

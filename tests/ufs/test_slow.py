@@ -25,6 +25,7 @@ from tests.doubles_threads import HeldThreads
 class SlowContractTests(UnderFileSystemContract, TestCase):
     sets_modified = 1
     large = 300_000
+    memory = None
 
     def make_ufs(self) -> IUnderFileSystem:
         around = Surroundings(IReactorTime(reactor), NoThreads())
