@@ -22,7 +22,9 @@ INSTALL = [
     "awscrt>=0.23.8",
     "xxhash>=3.5",
     "mmh3>=5.0",
+    "google-re2>=1.1",
     "javaproperties>=0.8.2",
+    "fsspec>=2025.3",
     "PyJWT>=2.10",
     "cryptography>=43",
     "click>=8.1",
@@ -45,6 +47,8 @@ CLIENTS = [
 # Real servers for the drivers to talk to; others come by "go install".
 SERVERS = [
     "moto[server]>=5.1",
+    # Both ends of SFTP.
+    "paramiko>=3.5",
 ]
 
 CHECKS = [
@@ -75,6 +79,8 @@ setup(
     extras_require={
         "test": ["hypothesis>=6.130", *CLIENTS, *SERVERS, *CHECKS],
         "clients": CLIENTS,
+        # For HDFS; it is compiled, and needs the headers of the system's Kerberos.
+        "kerberos": ["gssapi>=1.9"],
     },
     entry_points={"console_scripts": ["alluxio-s3 = alluxio_tw.app.command:main"]},
     classifiers=[

@@ -163,6 +163,8 @@ class Upload:
     :ivar attributes: what the object will be given.
     :ivar checksum_algorithm: lower case, or empty.
     :ivar checksum_type: C{"FULL_OBJECT"}, C{"COMPOSITE"} or empty.
+    :ivar native: what the storage calls it, where it is an upload of the storage;
+        otherwise its parts are objects until they are joined.
     """
 
     key: str
@@ -172,6 +174,7 @@ class Upload:
     attributes: Attributes = NO_ATTRIBUTES
     checksum_algorithm: str = ""
     checksum_type: str = ""
+    native: str = ""
 
 
 class IReading(Interface):

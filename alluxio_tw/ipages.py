@@ -34,6 +34,27 @@ class PageKey(NamedTuple):
 
 
 @attrs.frozen
+class Keeping:
+    """
+    How the pages of some objects are kept, where that is not as of all others.
+
+    :ivar page_size: in bytes; L{None} as of all.
+    :ivar tier: C{"MEM"} keeps them in memory alone, C{"DISK"} in the directories
+        alone; L{None} as of all.
+    :ivar read_ahead: how many pages may be loaded before they are asked for;
+        nought for none, L{None} as of all.
+    """
+
+    page_size: int | None = None
+    tier: str | None = None
+    read_ahead: int | None = None
+
+
+TIERS = ("MEM", "DISK")
+"""What L{Keeping.tier} may be."""
+
+
+@attrs.frozen
 class TierUsage:
     """
     How full a tier is, in bytes and pages, and what it did since the start.
@@ -103,6 +124,10 @@ class IPageSource(Interface):
     """
 
     status: Status = Attribute("""The version.""")
+
+    parallel: int = Attribute(
+        """How many reads side by side may be faster than one; 1 for none."""
+    )
 
     def read(span: Span) -> Deferred[IBody]:
         """Bytes of that version from the storage, in one request."""

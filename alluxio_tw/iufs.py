@@ -43,13 +43,24 @@ class Capabilities:
     :ivar near: its bytes are as near as our own cache's: caching is waste
         unless the mount asks for it.
     :ivar attributes: it keeps L{Attributes} with an object.
-    :ivar conditional: L{IPlacing.commit} checks its demand atomically, also
-        against writers that are not this process.
+    :ivar conditional: L{IPlacing.commit}, and what else is given a demand, checks it
+        atomically, also against writers that are not this process.  Without it the
+        gateway checks before it calls, the writers of an object one after another;
+        the driver may look again, or ignore the demand.
     :ivar copies: L{IUnderFileSystem.copy} moves no bytes through us.
     :ivar joins: L{IUnderFileSystem.join} moves no bytes through us.
     :ivar folders: it has directories: buckets can be made under its root.
     :ivar key_limits: it cannot hold every key: a file cannot be where a folder is
         needed, and some names are impossible.
+    :ivar etags: objects have the ETags that the storage gives them, whatever
+        L{IPlacing.commit} is told: nobody need compute one for it.
+    :ivar parallel: how many reads of a large object side by side may be faster than
+        one after another, as where each connection is limited; 1 for none.
+    :ivar unordered: its listings are in no order, and go on only where a page of its
+        own ended: C{after} is empty, or the C{resume} that the last page gave, which
+        may be any text; C{fold} is not set; names of ours need not be left out.  The
+        gateway puts them in order, at the price of a walk through everything beneath
+        the prefix for every page.
     """
 
     near: bool = False
@@ -59,6 +70,9 @@ class Capabilities:
     joins: bool = False
     folders: bool = False
     key_limits: bool = False
+    unordered: bool = False
+    etags: bool = False
+    parallel: int = 1
 
 
 @attrs.frozen
@@ -247,6 +261,21 @@ class IUnderFileSystem(Interface):
         """Let go of everything."""
 
 
+class IWholeReads(Interface):
+    """
+    What a driver may provide beside L{IUnderFileSystem}: a small object with one
+    request, where C{open} and its body would be two.
+    """
+
+    def whole(path: str, most: int) -> Deferred[bytes]:
+        """
+        All bytes of the current version.
+
+        :param most: no more than so many; what is longer is cut off.
+        :raises NoSuchPath: there is no object.
+        """
+
+
 @attrs.frozen
 class Surroundings:
     """
@@ -280,6 +309,8 @@ class IUFSMaker(Interface):
 
         :raises WrongConfiguration: the URI or an option cannot be used; the
             message says what to write instead.
+        :raises BackendError: all is right with them, but the storage cannot be used
+            now; the message, which operators read, says why.  It is tried again.
         """
 
 

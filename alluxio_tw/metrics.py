@@ -23,6 +23,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 import attrs
 from prometheus_client import CollectorRegistry
@@ -88,6 +89,26 @@ class Tier(Protocol):
     def failures(self) -> int: ...
 
 
+class Origin(Protocol):
+    """
+    How much is taken of a mount's storage:
+    L{CappedUFS<alluxio_tw.ufs.capped.CappedUFS>}, or one that is only hedged.
+    """
+
+    def numbers(self) -> Mapping[str, float]:
+        """By the names in C{_ORIGINS}, those that it has."""
+
+
+_ORIGINS = (
+    ("in_use", "Requests to the storage under way, of a capped mount.", False),
+    ("waiting", "Requests and pieces that wait for their turn.", False),
+    ("refused", "Requests that waited for too long, or behind too many.", True),
+    ("bytes", "Bytes to and from the storage, of a capped mount.", True),
+    ("hedged_reads", "Reads that were asked for a second time.", True),
+    ("hedges_won", "Of these, how many the second asking answered first.", True),
+)
+
+
 @attrs.frozen
 class _Watched:
     name: str
@@ -100,8 +121,6 @@ class _Watched:
 class Metrics(Collector):
     """
     What this process counts.
-
-    :ivar in_flight: requests being served; bumped in place by whoever serves.
     """
 
     log = Logger()
@@ -117,7 +136,6 @@ class Metrics(Collector):
         """
         self._registry = registry
         self._users_limit = users
-        self.in_flight = 0
         self._requests: dict[tuple[str, str, int], Tally] = {}
         self._ufs: dict[tuple[str, str, str], Tally] = {}
         self._verdicts: dict[str, int] = {}
@@ -126,6 +144,7 @@ class Metrics(Collector):
         self._accepted: dict[str, int] = {}
         self._refused: dict[str, int] = {}
         self._watched: dict[str, _Watched] = {}
+        self._origins: WeakValueDictionary[str, Origin] = WeakValueDictionary()
         self._failures = 0
         registry.register(self)
         if process:
@@ -243,6 +262,32 @@ class Metrics(Collector):
                 return {(tier.name,): one(tier) for tier in usage()}
 
             self.watch(name, documentation, read, counter=grows, labels=("tier",))
+
+    def watch_origin(self, mount: str, origin: Origin) -> None:
+        """
+        Read how much is taken of the storage of a mount that is capped or hedged,
+        for as long as C{origin} lives.
+
+        :param mount: its path.
+        """
+        if not self._origins:
+            for name, documentation, grows in _ORIGINS:
+
+                def read(name: str = name) -> Reading:
+                    return {
+                        (mount,): numbers[name]
+                        for mount, origin in self._origins.items()
+                        if name in (numbers := origin.numbers())
+                    }
+
+                self.watch(
+                    f"alluxio_ufs_origin_{name}",
+                    documentation,
+                    read,
+                    counter=grows,
+                    labels=("mount",),
+                )
+        self._origins[mount] = origin
 
     def watch_cache(self, counts: object) -> None:
         """
@@ -386,11 +431,6 @@ class Metrics(Collector):
         )
 
     def _collect_edge(self) -> Iterator[Metric]:
-        in_flight = GaugeMetricFamily(
-            "alluxio_s3_requests_in_flight", "Requests being served."
-        )
-        in_flight.add_metric((), self.in_flight)
-        yield in_flight
         connections = GaugeMetricFamily(
             "alluxio_s3_connections", "Connections that are open.", labels=("scheme",)
         )

@@ -44,7 +44,7 @@ Compatibility" and the headers that its source knows, Ceph's page "Object Gatewa
 
 What every answer has: `x-amz-request-id`, `x-amz-id-2` and `Date`; errors have Code, Message, Resource, RequestId and HostId, and what AWS adds per code.
 Limits, and how to change them: [configuration.md](configuration.md). Who may do what: [access.md](access.md).
-What a directory tree cannot hold (a file where a folder is needed, `//`, `.` and `..` in keys, bytes under a key that ends in `/`) is refused with 400 on `file:` mounts.
+A `file:` mount holds every key of which no part between slashes has more than 255 bytes; what it refuses is refused with 400. How it holds `a` beside `a/b`: [adr/0006](adr/0006-keys-that-are-files-and-folders.md).
 """
 
 

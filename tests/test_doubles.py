@@ -14,6 +14,7 @@ from alluxio_tw.testing.ufs import UnderFileSystemContract, drain, get, put
 from alluxio_tw.threads import NoThreads
 from alluxio_tw.ufs.memory import make
 from tests.doubles import FaultyUFS
+from tests.doubles_bare import BareUFS
 
 
 def memory() -> IUnderFileSystem:
@@ -23,8 +24,19 @@ def memory() -> IUnderFileSystem:
 
 
 class FaultyContractTests(UnderFileSystemContract, TestCase):
+    memory = None
+
     def make_ufs(self) -> IUnderFileSystem:
         return FaultyUFS(memory(), glances=True)
+
+
+class BareContractTests(UnderFileSystemContract, TestCase):
+    """What can do little keeps what it promises: the suite asks for no more."""
+
+    memory = None
+
+    def make_ufs(self) -> IUnderFileSystem:
+        return BareUFS(memory())
 
 
 class FaultyTests(SynchronousTestCase):

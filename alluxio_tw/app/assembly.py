@@ -21,10 +21,12 @@ from twisted.web.resource import IResource
 from alluxio_tw.app.config import Config
 from alluxio_tw.app.storage import (
     disk_stores,
-    first_mounted,
+    followed_rules,
     make_folders,
-    make_mount,
+    open_mounts,
     page_store,
+    worth,
+    written_mounts,
 )
 from alluxio_tw.cache.disk import DiskStore
 from alluxio_tw.cache.pipeline import PageCache
@@ -33,13 +35,17 @@ from alluxio_tw.deferreds import deferred
 from alluxio_tw.errors import GatewayError
 from alluxio_tw.gateway.buckets import Buckets
 from alluxio_tw.gateway.current import Current
+from alluxio_tw.gateway.inventory import Inventory
 from alluxio_tw.gateway.keyfile import KeyFile, open_keys
+from alluxio_tw.gateway.loadjobs import LoadJobs
+from alluxio_tw.gateway.mounting import Mounting
 from alluxio_tw.gateway.objects import Objects
 from alluxio_tw.gateway.uploads import Uploads
 from alluxio_tw.ipages import IPageStore
 from alluxio_tw.metrics import Metrics
 from alluxio_tw.namespace.metadata import Records
 from alluxio_tw.namespace.mounts import MountTable
+from alluxio_tw.namespace.rulesfile import RulesFile
 from alluxio_tw.s3.path import PATH_STYLE, Addressing
 from alluxio_tw.state.embedded import EmbeddedState
 from alluxio_tw.threads import IThreads
@@ -47,10 +53,14 @@ from alluxio_tw.web.admin import admin_root
 from alluxio_tw.web.admission import Admission, Bounds
 from alluxio_tw.web.authentication import Signed, Simple
 from alluxio_tw.web.authorization import Authorization
+from alluxio_tw.web.cachecontrol import CacheControl
 from alluxio_tw.web.call import Gateway, Rules
+from alluxio_tw.web.control import control_root
 from alluxio_tw.web.intake import Intake
+from alluxio_tw.web.mounts import mount_routes
 from alluxio_tw.web.request import Request
 from alluxio_tw.web.resource import S3Resource
+from alluxio_tw.web.rules import rules_routes
 from alluxio_tw.web.site import Limits, Site, elapsed
 
 LEFTOVER_SECONDS = 24 * 3600.0
@@ -66,14 +76,18 @@ class Worker:
     config: Config
     gateway: Gateway
     mounts: MountTable
+    mounting: Mounting
     metrics: Metrics
     resource: S3Resource
     admin: IResource
+    control: IResource
+    loads: LoadJobs
     _state: EmbeddedState
     _records: Records
     _store: IPageStore
     _disks: list[DiskStore]
     _key_file: KeyFile | None
+    _rules_file: RulesFile | None
     _intake: Intake
     _clock: IReactorTime
     _threads: IThreads
@@ -114,6 +128,10 @@ class Worker:
         """The edge for metrics and health."""
         return Site(self._clock, self._threads, self.admin, Limits(connections=64))
 
+    def control_site(self) -> Site:
+        """The edge for the tool's commands."""
+        return Site(self._clock, self._threads, self.control, Limits(connections=64))
+
     def account(self, request: Request) -> None:
         """Count a request that is over."""
         body = request.body
@@ -130,18 +148,9 @@ class Worker:
             request.bytes_out,
         )
 
-    @deferred
-    async def check(self) -> dict[str, str]:
-        """Look at every mount."""
-        found: dict[str, str] = {}
-        for mount in self.mounts.mounts:
-            try:
-                await mount.ufs.check()
-            except GatewayError as error:
-                found[mount.path] = error.message
-            else:
-                found[mount.path] = ""
-        return found
+    def check(self) -> Deferred[dict[str, str]]:
+        """Look at every mount, side by side."""
+        return self.mounting.check()
 
     @deferred
     async def tidy(self) -> None:
@@ -180,25 +189,33 @@ class Worker:
         for disk in self._disks:
             disk.start()
         self.gateway.buckets.start()
+        self.mounting.start(self.gateway.uploads)
         if self._key_file is not None:
             self._key_file.start()
+        if self._rules_file is not None:
+            self._rules_file.start()
+        self.loads.start()
 
     def reload(self) -> None:
-        """Read the access keys anew, if they are others."""
+        """Read the access keys and the rules anew, if they are others."""
         if self._key_file is not None:
             self._key_file.look()
+        if self._rules_file is not None:
+            self._rules_file.look()
 
     @deferred
     async def close(self) -> None:
         """Let go of everything, in the reverse order of making it."""
+        await self.loads.close()
         if self._key_file is not None:
             self._key_file.stop()
+        if self._rules_file is not None:
+            self._rules_file.stop()
         if self.gateway.keys is not None:
             self.gateway.keys.stop()
         self.gateway.buckets.stop()
         await self._store.close()
-        for mount in self.mounts.mounts:
-            await mount.ufs.close()
+        await self.mounting.close()
         await self._records.close()
         await self._state.close()
 
@@ -216,6 +233,7 @@ def build(
     make_folders(config)
     registry = CollectorRegistry()
     metrics = Metrics(registry)
+    written = written_mounts(config, clock)
     state = EmbeddedState.open(
         config.data.state_folder, clock, threads, capacity=config.data.state_bytes
     )
@@ -226,13 +244,9 @@ def build(
         capacity=config.data.record_bytes,
         entries=config.data.record_entries,
     )
-    mounts = MountTable.of(
-        [
-            first_mounted(make_mount(point, clock, threads, metrics), state)
-            for point in config.mounts
-        ],
-        clock,
-    )
+    mounting = open_mounts(config, written, state, records, clock, threads, metrics)
+    mounts = mounting.table
+    rules_file = followed_rules(config, mounts, clock, threads)
     stats = CacheStats()
     disks = disk_stores(config, clock, disk_threads, stats)
     store = page_store(config, threads, disks)
@@ -255,6 +269,8 @@ def build(
         config.s3.put_bytes,
         config.s3.folder_objects,
     )
+    loads = LoadJobs(objects, state, threads, clock, time.time)
+    cache_control = CacheControl(loads, Inventory(objects, clock, time.time))
     uploads = Uploads(
         objects,
         state,
@@ -311,24 +327,37 @@ def build(
     resource = S3Resource(gateway, identify, admission, addressing)
     worker: Worker
 
-    def checks() -> Deferred[dict[str, str]]:
-        return worker.check()
-
     worker = Worker(
         config,
         gateway,
         mounts,
+        mounting,
         metrics,
         resource,
-        admin_root(metrics.exposition, checks, lambda: worker.draining),
+        admin_root(metrics.exposition, mounting.check, lambda: worker.draining),
+        control_root(
+            {"pid": os.getpid()},
+            [
+                *mount_routes(mounting),
+                *cache_control.routes(),
+                *rules_routes(mounts, worth(config)),
+            ],
+        ),
+        loads,
         state,
         records,
         store,
         [disk for _, _, disk in disks],
         key_file,
+        rules_file,
         intake,
         clock,
         threads,
+    )
+    metrics.watch(
+        "alluxio_s3_requests_in_flight",
+        "Connections with a request that is not yet answered.",
+        lambda: sum(site.busy() for site in worker.sites),
     )
     return worker
 

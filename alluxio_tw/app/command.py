@@ -12,6 +12,7 @@ from importlib import metadata
 import click
 
 from alluxio_tw.app import reference
+from alluxio_tw.app.cachecommand import free, load, stat
 from alluxio_tw.app.config import Config
 from alluxio_tw.app.console import (
     Group,
@@ -23,6 +24,7 @@ from alluxio_tw.app.console import (
 )
 from alluxio_tw.app.keycommand import key
 from alluxio_tw.app.kinds import quoted
+from alluxio_tw.app.mountcommand import mount
 from alluxio_tw.app.properties import (
     ALIASES,
     CHAPTERS,
@@ -30,6 +32,7 @@ from alluxio_tw.app.properties import (
     MOUNT_PROPERTIES,
     TABLE,
 )
+from alluxio_tw.app.rulescommand import rules
 from alluxio_tw.app.sources import meant
 
 DISTRIBUTION = "alluxio-tw"
@@ -51,6 +54,10 @@ def version() -> None:
 
 
 main.add_command(key)
+for each in (load, stat, free):
+    main.add_command(each)
+main.add_command(mount)
+main.add_command(rules)
 
 
 # --- conf -------------------------------------------------------------------

@@ -16,7 +16,17 @@ import attrs
 from alluxio_tw.app import properties as p
 from alluxio_tw.app import sources
 from alluxio_tw.app.mountpoints import MountPoint, mount_points
-from alluxio_tw.app.sections import S3, Admin, Data, Directory, Edge, Logs, Pages, Tls
+from alluxio_tw.app.sections import (
+    S3,
+    Admin,
+    CacheRules,
+    Data,
+    Directory,
+    Edge,
+    Logs,
+    Pages,
+    Tls,
+)
 from alluxio_tw.app.settings import Settings
 from alluxio_tw.app.sources import MOUNT, Given
 from alluxio_tw.errors import WrongConfiguration
@@ -50,6 +60,7 @@ class Config:
     s3: S3
     data: Data
     pages: Pages
+    rules: CacheRules
     logs: Logs
     mounts: tuple[MountPoint, ...]
     warnings: tuple[str, ...]
@@ -105,6 +116,11 @@ def _config(of: Settings) -> Config:
     s3 = _s3(of)
     data = _data(of)
     pages = _pages(of)
+    rules = CacheRules(
+        of[p.RULES_TYPE],
+        of[p.RULES_FILE] if of[p.RULES_ENABLED] else "",
+        of[p.RULES_INTERVAL],
+    )
     logs = _logs(of)
     admin = Admin(of[p.WEB_HOST], of[p.WEB_PORT])
     _distinct_ports(edge, admin)
@@ -120,7 +136,7 @@ def _config(of: Settings) -> Config:
             f"{p.AUTHENTICATION.name}=SIGV4"
         )
     return Config(
-        edge, tls, admin, s3, data, pages, logs, points, tuple(of.warnings), of
+        edge, tls, admin, s3, data, pages, rules, logs, points, tuple(of.warnings), of
     )
 
 
@@ -213,8 +229,15 @@ def _data(of: Settings) -> Data:
         raise WrongConfiguration(
             f"{of.origin(p.DATA_DIR)}: {p.DATA_DIR.name}: write the path of a folder"
         )
+    control = of[p.CONTROL_SOCKET]
+    if control == "-":
+        raise WrongConfiguration(
+            f"{of.origin(p.CONTROL_SOCKET)}: {p.CONTROL_SOCKET.name}: write the path of "
+            "a socket, or nothing for none"
+        )
     return Data(
         folder,
+        control,
         of[p.THREADS],
         of[p.STATE_SIZE],
         of[p.RECORDS_SIZE],

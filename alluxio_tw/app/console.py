@@ -12,11 +12,13 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 from rich.table import Table
+from twisted.internet.defer import Deferred
 
 from alluxio_tw.app import config
 from alluxio_tw.app.config import Config
 from alluxio_tw.errors import GatewayError
 
+T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -83,6 +85,18 @@ def loaded(
     for warning in found.warnings:
         click.echo(f"Warning: {warning}", err=True)
     return found
+
+
+def now(done: Deferred[T]) -> T:
+    """
+    The result of what happens at once, as everything does without threads.
+    """
+    results: list[T] = []
+    failures: list[Any] = []
+    done.addCallbacks(results.append, failures.append)
+    for failure in failures:
+        failure.raiseException()
+    return results[0]
 
 
 def show(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -18,7 +18,6 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from prometheus_client import CollectorRegistry
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
@@ -39,15 +38,16 @@ from twisted.python.threadpool import ThreadPool
 
 from alluxio_tw.app.assembly import Worker, build
 from alluxio_tw.app.config import Config
+from alluxio_tw.app.control import ControlPort
 from alluxio_tw.app.greeting import greet
 from alluxio_tw.app.sections import Logs
-from alluxio_tw.app.storage import make_folders, make_mount
+from alluxio_tw.app.storage import make_folders, rule_bounds, try_mounts
 from alluxio_tw.app.tls import Certificates
 from alluxio_tw.deferreds import deferred
 from alluxio_tw.errors import WrongConfiguration
 from alluxio_tw.gateway import keyfile
-from alluxio_tw.metrics import Metrics
-from alluxio_tw.threads import IThreads, NoThreads, PooledThreads
+from alluxio_tw.namespace.rulesfile import read_file
+from alluxio_tw.threads import IThreads, PooledThreads
 from alluxio_tw.web.accessing import access_entry
 from alluxio_tw.web.accesslines import json_line, s3_line
 from alluxio_tw.web.accesslog import AccessLog, LogFile
@@ -89,6 +89,7 @@ class Daemon(Service):
         self._log_file: logfile.LogFile | None = None
         self._ports: list[IListeningPort] = []
         self._admin: Site | None = None
+        self._control: ControlPort | None = None
         self._worker: Worker | None = None
         self._access: AccessLog | None = None
         self._pool: ThreadPool | None = None
@@ -102,16 +103,18 @@ class Daemon(Service):
         Find out what would go wrong.
 
         :raises WrongConfiguration: a port is taken, or an address is not ours;
-            the access keys cannot be read; a folder cannot be made, or a storage
-            not be mounted.
+            the access keys or the rules cannot be read; a folder cannot be made, or what is
+            written of a mount cannot be meant.
         """
         s3 = self._config.s3
         if s3.access_keys and s3.authentication == "SIGV4":
             keyfile.read(s3.access_keys)
+        if self._config.rules.path:
+            read_file(self._config.rules.path, rule_bounds(self._config))
         make_folders(self._config)
-        metrics = Metrics(CollectorRegistry(), process=False)
-        for point in self._config.mounts:
-            make_mount(point, self._reactor, NoThreads(), metrics).ufs.close()
+        try_mounts(self._config, self._reactor)
+        if self._config.data.control_socket:
+            ControlPort.probe(self._config.data.control_socket)
         for name, host, port in self._addresses():
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -205,6 +208,10 @@ class Daemon(Service):
         self._listen(
             "alluxio.worker.web.port", config.admin.host, config.admin.port, admin
         )
+        if config.data.control_socket:
+            self._control = ControlPort.listen(
+                reactor, config.data.control_socket, worker.control_site()
+            )
 
     def _listen(self, name: str, host: str, port: int, factory: Any) -> None:
         endpoint = TCP6ServerEndpoint if ":" in host else TCP4ServerEndpoint
@@ -274,7 +281,7 @@ class Daemon(Service):
         self._reactor.callFromThread(self._reactor.stop)
 
     def reload(self) -> None:
-        """Open the logs anew, read certificates and access keys again."""
+        """Open the logs anew, read certificates, access keys and rules again."""
         if self._log_file is not None:
             self._log_file.reopen()
         if self._access is not None:
@@ -294,6 +301,7 @@ class Daemon(Service):
         if worker is None:
             return
         worker.draining = True
+        await worker.loads.close()
         # The admin port stays: whoever watches sees that we are draining.
         for port in self._ports[:-1]:
             await _maybe(port.stopListening())
@@ -314,6 +322,8 @@ class Daemon(Service):
         await _maybe(self._ports[-1].stopListening())
         if self._admin is not None:
             self._admin.abort()
+        if self._control is not None:
+            await self._control.close()
         if self._tidying is not None and self._tidying.running:
             self._tidying.stop()
         if self._access is not None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from twisted.logger import Logger
 
 from alluxio_tw.app.assembly import Worker
-from alluxio_tw.errors import GatewayError
+from alluxio_tw.errors import GatewayError, StorageUnavailable
 from alluxio_tw.namespace.mount import Mount
 from alluxio_tw.namespace.options import shown_uri
 from alluxio_tw.namespace.policies import IMMUTABLE, MAX_AGE
@@ -31,9 +31,15 @@ async def greet(
     for url in addresses:
         log.info("S3 at {url}", url=url)
     log.info("metrics and health at {url}", url=admin)
+    # What is broken is told by who finds it so.
+    broken = await worker.check()
     for mount in worker.mounts.mounts:
-        log.info("mounted {mount}", mount=mounted(mount))
+        if not broken.get(mount.path):
+            log.info("mounted {mount}", mount=mounted(mount))
     try:
+        if broken.get("/"):
+            # A storage that does not answer would keep us waiting.
+            raise StorageUnavailable()
         names = [bucket.name for bucket in await worker.gateway.buckets.all()]
     except GatewayError as error:
         log.warn("the buckets cannot be listed: {why}", why=error.message)
@@ -46,6 +52,7 @@ async def greet(
         )
     shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
     log.info("buckets: {names}", names=shown or "none yet")
+    well = [name for name in names if not broken.get(f"/{name}")]
     if addresses:
         log.info(
             "try: AWS_ACCESS_KEY_ID={key} AWS_SECRET_ACCESS_KEY={secret} "
@@ -54,7 +61,7 @@ async def greet(
             secret="any" if keys is None else "SECRET",
             url=addresses[0],
             region=worker.config.s3.region,
-            bucket=f" s3://{names[0]}" if names else "",
+            bucket=f" s3://{well[0]}" if well else "",
         )
 
 

@@ -12,17 +12,15 @@ from functools import wraps
 from typing import Any, TypeVar
 
 import click
-from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from alluxio_tw.app.console import Group, OneLine, configured, loaded, show
+from alluxio_tw.app.console import Group, OneLine, configured, loaded, now, show
 from alluxio_tw.gateway import keyfile
 from alluxio_tw.gateway.keys import AccessKey, AccessKeys
 from alluxio_tw.s3.dates import iso8601
 from alluxio_tw.state.embedded import EmbeddedState
 from alluxio_tw.threads import NoThreads
 
-T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -70,7 +68,7 @@ def with_keys(command: Callable[..., None]) -> Callable[..., None]:
                 keys.write(keyfile.read(found.s3.access_keys).keys)
             command(keys, **rest)
         finally:
-            _result(state.close())
+            now(state.close())
 
     return run
 
@@ -84,7 +82,7 @@ def add(
     keys: AccessKeys, user: str, access_key: str | None, secret_stdin: bool
 ) -> None:
     """Make an access key for USER, and print it with its secret, this once."""
-    _tell(_result(keys.add(user, access_key, _secret_given(secret_stdin))))
+    _tell(now(keys.add(user, access_key, _secret_given(secret_stdin))))
 
 
 @key.command("list")
@@ -97,7 +95,7 @@ def list_keys(keys: AccessKeys) -> None:
         _row(each, "state, but the file's counts")
         if each.access_key in written
         else _row(each, "state")
-        for each in _result(keys.every())
+        for each in now(keys.every())
     ]
     show(["Access key", "User", "State", "Made", "Where"], rows)
 
@@ -107,7 +105,7 @@ def list_keys(keys: AccessKeys) -> None:
 @with_keys
 def disable(keys: AccessKeys, access_key: str) -> None:
     """Believe ACCESS_KEY no longer, until it is enabled."""
-    _result(keys.enable(access_key, False))
+    now(keys.enable(access_key, False))
 
 
 @key.command()
@@ -115,7 +113,7 @@ def disable(keys: AccessKeys, access_key: str) -> None:
 @with_keys
 def enable(keys: AccessKeys, access_key: str) -> None:
     """Believe ACCESS_KEY again."""
-    _result(keys.enable(access_key))
+    now(keys.enable(access_key))
 
 
 @key.command()
@@ -128,7 +126,7 @@ def rotate(keys: AccessKeys, access_key: str, secret_stdin: bool) -> None:
     of no more use; to change over without a gap, add a second key to the user, and
     remove the first when it is used no more.
     """
-    _tell(_result(keys.rotate(access_key, _secret_given(secret_stdin))))
+    _tell(now(keys.rotate(access_key, _secret_given(secret_stdin))))
 
 
 @key.command()
@@ -136,19 +134,7 @@ def rotate(keys: AccessKeys, access_key: str, secret_stdin: bool) -> None:
 @with_keys
 def remove(keys: AccessKeys, access_key: str) -> None:
     """Forget ACCESS_KEY."""
-    _result(keys.remove(access_key))
-
-
-def _result(done: Deferred[T]) -> T:
-    """
-    The result of what happens at once, as everything does without threads.
-    """
-    results: list[T] = []
-    failures: list[Any] = []
-    done.addCallbacks(results.append, failures.append)
-    for failure in failures:
-        failure.raiseException()
-    return results[0]
+    now(keys.remove(access_key))
 
 
 def _secret_given(wanted: bool) -> str | None:

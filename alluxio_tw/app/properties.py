@@ -422,6 +422,13 @@ DATA_DIR = _data.add(
     "The folder for what the daemon keeps: its state, the cache, the access log, and "
     "buckets/, which is the namespace's root where nothing else is mounted there.",
 )
+CONTROL_SOCKET = _data.add(
+    "alluxio.tw.control.socket",
+    PATH,
+    "${alluxio.tw.data.dir}/control.sock",
+    "The Unix socket by which commands of alluxio-s3 talk to the daemon; only its own "
+    "user can open it. Empty for none.",
+)
 THREADS = _data.add(
     "alluxio.tw.threads.max",
     kinds.integer(1, 1024),
@@ -511,6 +518,57 @@ PAGE_READ_AHEAD = _pages.add(
     "How many pages are read ahead of a sequential reader, at most. 0 for none.",
 )
 
+# --- rules ------------------------------------------------------------------
+
+_rules = Chapter("Rules for what is cached, and for how long")
+
+RULES_ENABLED = _rules.add(
+    "alluxio.user.client.cache.filter.enabled",
+    BOOL,
+    "true",
+    "Whether the rules count. Without a file there are none.",
+)
+RULES_TYPE = _rules.add(
+    "alluxio.user.client.cache.filter.type",
+    kinds.choice(("RULE_SET",)),
+    "RULE_SET",
+    "The form of the rules' file; there is no other.",
+)
+RULES_FILE = _rules.add(
+    "alluxio.user.client.cache.filter.config.file",
+    PATH,
+    "",
+    "A JSON file of rules by patterns of /bucket/key; docs/freshness.md has its form. "
+    "Empty is none: the options of the mounts say everything.",
+    reload=True,
+)
+RULES_INTERVAL = _rules.add(
+    "alluxio.user.client.cache.filter.config.check.interval",
+    kinds.duration(0.1, 86400.0),
+    "5min",
+    "How often that file is looked at for changes. SIGHUP has it looked at at once.",
+)
+
+# --- storages ---------------------------------------------------------------
+
+_storages = Chapter("Storages")
+
+S3_UPLOAD_THREADS = _storages.add(
+    "alluxio.underfs.s3.upload.threads.max",
+    kinds.optional(kinds.integer(1, 1000), "auto"),
+    "auto",
+    "How many parts of one object are on their way to an S3 storage at once, for mounts "
+    "of the configuration without an upload_threads of their own. auto is 4.",
+)
+S3_UPLOAD_BUFFERS = _storages.add(
+    "alluxio.underfs.s3.multipart.upload.buffer.number",
+    kinds.optional(kinds.integer(1, 100_000), "auto"),
+    "auto",
+    "How many parts all uploads to one S3 storage together may hold in memory, for "
+    "mounts of the configuration without an upload_memory of their own. auto is 256MB "
+    "of them.",
+)
+
 # --- logs -------------------------------------------------------------------
 
 _logs = Chapter("Logs")
@@ -569,7 +627,17 @@ LOG_LEVEL = _logs.add(
     "The least important messages that are logged.",
 )
 
-CHAPTERS = (_listening, _tls, _connections, _s3, _data, _pages, _logs)
+CHAPTERS = (
+    _listening,
+    _tls,
+    _connections,
+    _s3,
+    _data,
+    _pages,
+    _rules,
+    _storages,
+    _logs,
+)
 
 TABLE: Mapping[str, Property[Any]] = {
     entry.name: entry for chapter in CHAPTERS for entry in chapter.properties
@@ -617,7 +685,9 @@ MOUNT_PROPERTIES = (
 )
 
 IGNORED: Mapping[str, str] = {
-    "alluxio.underfs.xattr.change.enabled": "tags need no permission here",
+    "alluxio.underfs.object.store.multipart.upload.async": "parts are always sent while "
+    "others come in",
+    "alluxio.underfs.xattr.change.enabled": "tags are kept wherever the storage can",
     "alluxio.proxy.s3.writetype": "every write goes through to the storage",
     "alluxio.proxy.s3.deletetype": "every delete goes through to the storage",
     "alluxio.proxy.s3.bucket.naming.restrictions.enabled": "new buckets are always "
@@ -625,6 +695,8 @@ IGNORED: Mapping[str, str] = {
     "alluxio.proxy.s3.multipart.upload.cleaner.enabled": "abandoned uploads are always "
     "aborted; see alluxio.worker.s3.multipart.abandoned.age",
     "alluxio.worker.s3.redirect.health.check.enabled": "redirects need no check here",
+    "alluxio.user.client.cache.filter.class": "there is one; see "
+    "alluxio.user.client.cache.filter.config.file",
     "alluxio.worker.page.store.type": "pages are kept in memory and in directories",
     "alluxio.worker.page.store.async.write.enabled": "pages are always written behind",
     "alluxio.worker.page.store.async.write.threads": "see alluxio.tw.threads.max",

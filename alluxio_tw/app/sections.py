@@ -125,10 +125,12 @@ class Data:
     What the process keeps, and in how many threads it works.
 
     :ivar folder: absolute.
+    :ivar control_socket: its path; empty for none.
     :ivar record_entries: decoded records in memory.
     """
 
     folder: str
+    control_socket: str
     threads: int
     state_bytes: int
     record_bytes: int
@@ -202,6 +204,21 @@ class Pages:
     memory_bytes: int
     load_bytes: int
     read_ahead: int
+
+
+@attrs.frozen
+class CacheRules:
+    """
+    Rules by patterns of paths.
+
+    :ivar form: C{"RULE_SET"}.
+    :ivar path: of their file; empty if there is none.
+    :ivar interval: seconds between looks at it.
+    """
+
+    form: str
+    path: str
+    interval: float
 
 
 @attrs.frozen

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from alluxio_tw.errors import InvalidArgument
+from alluxio_tw.errors import InvalidArgument, InvalidRequest
 from alluxio_tw.s3.listing import PartsRequest, parse_list_parts
 
 ATTRIBUTES = frozenset(
@@ -21,11 +21,16 @@ def parse_object_attributes(
     Read C{x-amz-object-attributes}, C{x-amz-max-parts} and
     C{x-amz-part-number-marker}.
 
-    :raises InvalidArgument: there is no such attribute, or none was named; a
-        number is none.
+    :raises InvalidRequest: none was named.
+    :raises InvalidArgument: there is no such attribute; a number is none.
     """
-    names = headers.get(b"x-amz-object-attributes", b"").decode("latin-1").split(",")
-    wanted = frozenset(name.strip() for name in names)
+    said = headers.get(b"x-amz-object-attributes", b"").decode("latin-1").strip()
+    if not said:
+        raise InvalidRequest(
+            "The x-amz-object-attributes header specifying the attributes to be"
+            " retrieved is either missing or empty"
+        )
+    wanted = frozenset(name.strip() for name in said.split(","))
     if not wanted <= ATTRIBUTES:
         raise InvalidArgument(
             "Invalid attribute name specified.",

@@ -9,19 +9,14 @@ from collections.abc import Mapping
 import attrs
 
 from alluxio_tw.errors import InvalidArgument, MalformedXML
+from alluxio_tw.s3.checksums import ALGORITHMS, valid_checksum
 from alluxio_tw.s3.xml import Element, boolean, integer, parse, unquote
 
 MAX_KEYS_TO_DELETE = 1000
 MAX_PARTS = 10_000
 
 # What a part may say its checksum is, and how we call it.
-CHECKSUM_ELEMENTS = {
-    "ChecksumCRC32": "crc32",
-    "ChecksumCRC32C": "crc32c",
-    "ChecksumCRC64NVME": "crc64nvme",
-    "ChecksumSHA1": "sha1",
-    "ChecksumSHA256": "sha256",
-}
+CHECKSUM_ELEMENTS = {f"Checksum{name.upper()}": name for name in ALGORITHMS}
 
 
 @attrs.frozen
@@ -105,7 +100,8 @@ def parse_complete(data: bytes) -> tuple[CompletedPart, ...]:
 
     :raises MalformedXML: also for an empty body, and for none or more than
         10,000 parts.
-    :raises InvalidArgument: a part number out of range.
+    :raises InvalidArgument: a part number out of range, a checksum that is none, or
+        two of one part.
     """
     if not data.strip():
         raise MalformedXML
@@ -140,4 +136,14 @@ def _completed_part(element: Element) -> CompletedPart:
         algorithm = CHECKSUM_ELEMENTS.get(child.name)
         if algorithm is not None:
             checksums[algorithm] = child.text.strip()
+    if len(checksums) > 1 or not all(
+        valid_checksum(name, value) for name, value in checksums.items()
+    ):
+        raise InvalidArgument(
+            "Invalid Base64 or multiple checksums present in request",
+            ArgumentName="Checksum",
+            ArgumentValue="".join(
+                f"{name.upper()}:{value};" for name, value in checksums.items()
+            ),
+        )
     return CompletedPart(part, unquote(etag), checksums)

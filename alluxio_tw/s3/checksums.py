@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import attrs
+import xxhash
 from awscrt import checksums as crt
 
 from alluxio_tw.errors import (
@@ -95,9 +96,19 @@ ALGORITHMS: Mapping[str, Algorithm] = {
         ),
         Algorithm("sha1", 20, lambda: hashlib.sha1(usedforsecurity=False)),
         Algorithm("sha256", 32, hashlib.sha256),
+        Algorithm("sha512", 64, hashlib.sha512),
+        Algorithm("md5", 16, lambda: hashlib.md5(usedforsecurity=False)),
+        Algorithm("xxhash64", 8, xxhash.xxh64),
+        Algorithm("xxhash3", 8, xxhash.xxh3_64),
+        Algorithm("xxhash128", 16, xxhash.xxh3_128),
     )
 }
-"""By lower-case name: the five that S3 stores with an object."""
+"""By lower-case name: those that S3 stores with an object."""
+
+UNSUPPORTED = (
+    "Checksum algorithm provided is unsupported. Please try again with any of the "
+    f"valid types: [{', '.join(sorted(ALGORITHMS)).upper()}]"
+)
 
 DEFAULT = "crc64nvme"
 """What S3 computes of an upload whose client names no algorithm."""
@@ -256,6 +267,21 @@ class Digests:
             self._lanes[name] = ALGORITHMS[name].make()
         self._updates = tuple(lane.update for lane in self._lanes.values())
 
+    def spare_md5(self) -> None:
+        """
+        Nobody asks for the ETag: leave MD5 out, unless it was promised.  Only before
+        the first L{update}.
+        """
+        if self._promises.md5 is not None or "md5" in self._stored:
+            return
+        if self._lanes.pop("md5", None) is not None:
+            self._updates = tuple(lane.update for lane in self._lanes.values())
+
+    @property
+    def light(self) -> bool:
+        """It is CRCs and nothing else: cheaper than to have it done in a thread."""
+        return all(isinstance(lane, _Crc) for lane in self._lanes.values())
+
     @property
     def lanes(self) -> Sequence[Callable[[Data], None]]:
         """What each piece must be given to, in any order or at once."""
@@ -291,7 +317,7 @@ class Digests:
             if computed != promises.md5:
                 raise BadDigest(
                     "The Content-MD5 you specified did not match what we received.",
-                    ExpectedDigest=_base64(promises.md5),
+                    ExpectedDigest=promises.md5.hex(),
                     CalculatedDigest=_base64(computed),
                 )
         expected = self._expected(trailers or {})
@@ -317,8 +343,9 @@ class Digests:
 
     @property
     def md5_hex(self) -> str:
-        """MD5 in hexadecimal: the ETag; only where MD5 was computed."""
-        return self._lanes["md5"].digest().hex()
+        """MD5 in hexadecimal: the ETag; empty where MD5 was not computed."""
+        lane = self._lanes.get("md5")
+        return "" if lane is None else lane.digest().hex()
 
     @property
     def checksums(self) -> dict[str, str]:
@@ -382,6 +409,15 @@ def valid_checksum(algorithm: str, value: str) -> bool:
     return kind is not None and _unbase64(value.encode(), kind.width) is not None
 
 
+def valid_whole(algorithm: str, value: str) -> bool:
+    """
+    Could this be the checksum of an object made of parts, as a header gives it:
+    COMPOSITE, perhaps with the number of parts, or FULL_OBJECT?
+    """
+    digest, dash, count = value.partition("-")
+    return valid_checksum(algorithm, digest) and (not dash or count.isdecimal())
+
+
 def _content_md5(value: bytes | None) -> bytes | None:
     if value is None:
         return None
@@ -416,10 +452,7 @@ def _agree(value: bytes | None, algorithm: str) -> None:
         return
     said = _text(value).strip().lower()
     if said not in ALGORITHMS:
-        raise InvalidRequest(
-            "Checksum algorithm provided is unsupported. Please try again with any of the "
-            "valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]"
-        )
+        raise InvalidRequest(UNSUPPORTED)
     if not algorithm:
         raise InvalidRequest(
             "x-amz-sdk-checksum-algorithm specified, but no corresponding "

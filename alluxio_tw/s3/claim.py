@@ -2,9 +2,9 @@
 What a request says of who signed it, and the proof: header or presigned URL.
 
 Reading and proving are two steps, as the secret must be looked up between them:
-L{read_claim} gives the access key, L{Claim.verify} takes its secret.  As S3
-does, an unknown access key and a wrong signature win over a wrong clock: who
-cannot sign learns nothing about ours.
+L{read_claim} gives the access key, L{Claim.verify} takes its secret.  An unknown
+access key and a wrong signature win over a wrong clock: who cannot sign learns
+nothing about ours.  Only that a presigned URL has expired is said first.
 """
 
 from __future__ import annotations
@@ -72,8 +72,7 @@ _REQUIRED = (
 
 @attrs.define
 class Claim:
-    """
-    Nothing of it is proved before L{verify} has returned.
+    """Nothing of it is proved before L{verify} has returned.
 
     :ivar timestamp: C{YYYYMMDDTHHMMSSZ}.
     :ivar payload: C{x-amz-content-sha256}, or what stands for it.  After
@@ -120,8 +119,8 @@ class Claim:
         :raises RequestTimeTooSkewed: one of the two clocks is wrong.
         :raises AccessDenied: the presigned URL holds no longer, or not yet.
         """
-        self._prove(secret)
         if self.expires is None:
+            self._prove(secret)
             if abs(now - self._seconds) > SKEW:
                 raise RequestTimeTooSkewed(
                     "The difference between the request time and the current time is too large.",
@@ -140,6 +139,7 @@ class Claim:
                     "ServerTime": _iso(now),
                 },
             )
+        self._prove(secret)
         if self._seconds - now > SKEW:
             raise AccessDenied(
                 "Request is not yet valid",

@@ -4,6 +4,8 @@ What clients say a bucket or an object shall be: documents read into values.
 
 from __future__ import annotations
 
+import re
+
 import attrs
 
 from alluxio_tw.errors import (
@@ -15,6 +17,8 @@ from alluxio_tw.errors import (
 from alluxio_tw.s3.xml import Element, integer, parse
 
 MAX_CORS_RULES = 100
+
+_HEADER = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII).fullmatch
 
 
 @attrs.frozen
@@ -156,6 +160,9 @@ def _cors_rule(element: Element) -> CORSRule:
                 raise InvalidRequest(
                     f'{name} "{value}" can not have more than one wildcard.'
                 )
+    for value in (*headers, *expose):
+        if not _HEADER(value):
+            raise InvalidRequest(f'AllowedHeader "{value}" contains invalid character.')
     for value in expose:
         if "*" in value:
             raise InvalidRequest(
@@ -171,9 +178,14 @@ def _cors_rule(element: Element) -> CORSRule:
         methods,
         headers,
         expose,
-        None if age is None else integer(age),
+        None if age is None else _age(age),
         identity,
     )
+
+
+def _age(text: str) -> int:
+    # As AWS, which takes those below nought: a browser then keeps nothing.
+    return -integer(text[1:]) if text.startswith("-") else integer(text)
 
 
 def parse_access_control(data: bytes) -> AccessControlList:

@@ -27,7 +27,7 @@ VARY = (
 """Goes with every answer to a request with an origin: it might have been another."""
 
 MAX_HEADERS = 100
-"""Of a preflight; a list that is longer matches nothing."""
+"""Of a preflight; a list that is longer is none."""
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
 

@@ -187,7 +187,13 @@ _THREE = (
 
 
 def _fields(value: bytes) -> dict[bytes, bytes]:
-    scheme, _, rest = value.partition(b" ")
+    scheme, space, rest = value.partition(b" ")
+    if not space:
+        raise InvalidArgument(
+            "Authorization header is invalid -- one and only one ' ' (space) required",
+            ArgumentName="Authorization",
+            ArgumentValue=value.decode("utf-8", "replace"),
+        )
     if scheme == b"AWS":
         raise InvalidRequest(_SIGNATURE_V2)
     if scheme != ALGORITHM:
@@ -252,11 +258,6 @@ def parse_credential(
             '"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".'
         )
     access_key, date, said, service, terminator = texts
-    if not _DAY(date):
-        raise error(
-            f'{preface}incorrect date format "{date}". '
-            'This date in the credential must be in the format "yyyyMMdd".'
-        )
     if terminator != TERMINATOR:
         raise error(
             f'{preface}incorrect terminal "{terminator}". '
@@ -266,6 +267,11 @@ def parse_credential(
         raise error(
             f'{preface}incorrect service "{service}". '
             f'This endpoint belongs to "{SERVICE}".'
+        )
+    if not _DAY(date):
+        raise error(
+            f'{preface}incorrect date format "{date}". '
+            'This date in the credential must be in the format "yyyyMMdd".'
         )
     if region is not None and said != region:
         raise error(

@@ -27,6 +27,7 @@ from alluxio_tw.errors import (
     InvalidURI,
     KeyTooLong,
 )
+from alluxio_tw.s3.names import is_legacy_bucket_name
 
 MAX_KEY_LENGTH = 1024
 
@@ -233,6 +234,8 @@ def parse_copy_source(raw: bytes, max_key_length: int = MAX_KEY_LENGTH) -> Objec
     path, mark, tail = raw.strip().partition(b"?versionId=")
     try:
         name, _, key = _decode(path).removeprefix("/").partition("/")
+        if not is_legacy_bucket_name(name):
+            raise InvalidBucketName
         bucket = _bucket(name)
         key = _checked(key, path, max_key_length)
         query: Query = {"versionId": _decode(tail)} if mark else NO_QUERY

@@ -32,8 +32,9 @@ _EXPIRATION = re.compile(
 )
 _RANGE = "content-length-range"
 
-# Fields that no condition need name; the bucket is no field, but clients send it.
-_UNNAMED = frozenset(("policy", "x-amz-signature", "file", "bucket"))
+# Fields that no condition need name.  The bucket is no field, but must be named: a form
+# that was signed for one would do for all.
+_UNNAMED = frozenset(("policy", "x-amz-signature", "file"))
 _IGNORED = "x-ignore-"
 
 

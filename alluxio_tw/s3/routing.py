@@ -352,6 +352,13 @@ OPERATIONS: dict[str, Operation] = {
 """Every operation, by name."""
 
 
+_PARTS = ("UploadPart", "UploadPartCopy")
+_OF_BUCKETS = {
+    "uploads": "Key is not expected for the GET method ?uploads subresource",
+    "versions": "There is no such thing as the ?versions sub-resource for a key",
+}
+
+
 def route(method: bytes, target: Target, copies: bool = False) -> Operation:
     """
     Which operation is asked for.
@@ -402,7 +409,11 @@ def _route(method: bytes, target: Target, copies: bool) -> Operation:
                     ArgumentName="partNumber",
                     ArgumentValue="partNumber",
                 )
+            if "partNumber" not in query and line.operation.name in _PARTS:
+                raise MethodNotAllowed(Method=verb, ResourceType="UPLOAD")
             return line.operation
+    if isinstance(target, ObjectPath) and verb == "GET" and selected in _OF_BUCKETS:
+        raise InvalidRequest(_OF_BUCKETS[selected])
     resource = _SUBRESOURCES[target.kind].get(selected) or (
         selected.upper() if selected else _PLAIN_RESOURCES[target.kind]
     )

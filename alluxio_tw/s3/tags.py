@@ -68,8 +68,8 @@ def parse_tagging(header: bytes, restricted: bool = True) -> dict[str, str]:
     """
     Read an C{x-amz-tagging} header.
 
-    :raises InvalidArgument: it is not in the form of a query, or a key is in
-        it twice.
+    :raises InvalidArgument: it is not in the form of a query, or a key is empty or
+        in it twice.
     :raises InvalidTag: as L{check_tags}.
     """
     pairs: list[tuple[str, str]] = []
@@ -80,6 +80,8 @@ def parse_tagging(header: bytes, restricted: bool = True) -> dict[str, str]:
             [(key, value)] = parse_query(parameter).items()
         except InvalidURI as error:
             raise _bad_header(header) from error
+        if not key:
+            raise _bad_header(header)
         pairs.append((key, value or ""))
     if len({key for key, _ in pairs}) < len(pairs):
         raise _bad_header(header)

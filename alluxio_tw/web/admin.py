@@ -17,7 +17,8 @@ from alluxio_tw.deferreds import deferred
 
 Checks = Callable[[], Deferred[dict[str, str]]]
 """
-Looks at every mount: by its path, the empty text if it is well, else what is wrong.
+Looks at every mount, in a few seconds at the most: by its path, the empty text if it
+is well, else what is wrong.
 """
 
 
@@ -52,7 +53,7 @@ class Contents(Resource):
             b"alluxio-tw\n\n"
             b"/metrics  for Prometheus\n"
             b"/healthz  the process is alive\n"
-            b"/readyz   every mount can be used\n"
+            b"/readyz   how each mount is; 503 if none can be used\n"
         )
 
 

@@ -31,6 +31,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from alluxio_tw.errors import Overloaded
 from alluxio_tw.s3.routing import OPERATIONS, Operation
+from alluxio_tw.web.request import Request
 
 WEIGHTS: Mapping[str, int] = {
     "ListBuckets": 4,
@@ -66,6 +67,17 @@ UNITS: Mapping[str, int] = {
     operation.name: _weight(operation) for operation in OPERATIONS.values()
 }
 """How many units each operation is, by its name."""
+
+
+def client_of(request: Request) -> Hashable:
+    """
+    In whose name a request is worked on: a user who proved to be that one, or else
+    a name together with an address.
+    """
+    identity = request.identity
+    if identity.proved:
+        return identity.user
+    return identity.user, request.connection.peer
 
 
 @attrs.frozen

@@ -125,9 +125,9 @@ class Signed:
                 return ANONYMOUS
             raise AccessDenied()
         key = self.keys.find(claim.access_key)
-        claim.verify(key.secret, self._clock())
         if claim.token is not None:
             raise InvalidSecurityToken()
+        claim.verify(key.secret, self._clock())
         payload = claim.payload
         if payload in (STREAMING_SIGNED, STREAMING_SIGNED_TRAILER):
             request.signer = claim.chunk_signer(key.secret)

@@ -79,7 +79,7 @@ async def create_bucket(call: Call) -> Reply:
     else:
         if chosen:
             await buckets.tag(call.bucket, chosen)
-    return Reply(200, [(b"Location", f"/{call.bucket}".encode())])
+    return Reply(200, [(b"Location", f"/{call.bucket}".encode()), _arn(call)])
 
 
 def _refuse_headers(call: Call) -> None:
@@ -98,10 +98,15 @@ def _refuse_headers(call: Call) -> None:
         )
 
 
+def _arn(call: Call) -> tuple[bytes, bytes]:
+    return b"x-amz-bucket-arn", b"arn:aws:s3:::" + call.bucket.encode()
+
+
 async def head_bucket(call: Call) -> Reply:
     """HeadBucket."""
     await call.gateway.buckets.get(call.bucket)
     headers: Headers = [
+        _arn(call),
         (b"x-amz-bucket-region", call.gateway.rules.region.encode()),
         (b"x-amz-access-point-alias", b"false"),
         (b"Content-Type", b"application/xml"),

@@ -162,10 +162,10 @@ class Call:
             )
         body = decode(self.request, self.signer)
         if body is None:
-            if not optional:
-                raise MissingRequestBody()
             # It may have been there when the request was signed.
             checksums.Digests(promises, md5=False).verify()
+            if not optional:
+                raise MissingRequestBody()
             return b""
         rules = self.gateway.rules
         lists = self.operation.name in ("DeleteObjects", "CompleteMultipartUpload")

@@ -10,7 +10,6 @@ from typing import Any
 
 from alluxio_tw.errors import (
     AccessControlListNotSupported,
-    InvalidArgument,
     MalformedPolicy,
     MissingSecurityHeader,
     NoSuchBucketPolicy,
@@ -201,13 +200,7 @@ async def _check_acl(call: Call) -> None:
 async def get_object_attributes(call: Call) -> Reply:
     """GetObjectAttributes."""
     check_version(call.query)
-    if not call.headers.get(b"x-amz-object-attributes", b"").strip():
-        raise InvalidArgument(
-            "The x-amz-object-attributes header specifying the attributes to be "
-            "retrieved is either missing or empty",
-            ArgumentName="x-amz-object-attributes",
-            ArgumentValue="",
-        )
+    await call.gateway.buckets.get(call.bucket)
     wanted, parts = parse_object_attributes(call.headers)
     status = await call.gateway.objects.status(call.bucket, call.key)
     return Reply(

@@ -24,7 +24,7 @@ before anything is told of it, and costs eight times the CPU on a small GET.
 from __future__ import annotations
 
 from collections import deque
-from socket import IPPROTO_TCP, TCP_NODELAY
+from socket import AF_UNIX, IPPROTO_TCP, TCP_NODELAY
 from typing import TYPE_CHECKING, Any
 
 from httptools import (
@@ -58,6 +58,9 @@ LINGER_SECONDS = 2.0
 
 LINGER_MOST_SECONDS = 30.0
 """How long it is listened to at all, so that it can read why."""
+
+_PROBE_SECONDS = 2.0
+"""After so long it is asked whether a client that sends nothing more is there."""
 
 
 @implementer(IHalfCloseableProtocol)
@@ -94,6 +97,8 @@ class HTTPConnection(Protocol):
         self._broken = False
         self._bodiless = False
         self._ended = False
+        self._probe_at = 0.0
+        self._probe_wait = 1.0
         self._refused: CallerError | None = None
         self.lost = False
 
@@ -101,7 +106,11 @@ class HTTPConnection(Protocol):
 
     def connectionMade(self) -> None:
         transport: Any = self.transport
-        if not self.secure and hasattr(transport, "socket"):
+        own = getattr(transport, "socket", None)
+        if own is not None and own.family == AF_UNIX:
+            # The control socket: no TCP, and no hurry.
+            pass
+        elif not self.secure and hasattr(transport, "socket"):
             self.socket = transport.socket
             self.socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
             self.site.watch(transport)
@@ -130,21 +139,17 @@ class HTTPConnection(Protocol):
         """
         The client sends nothing more (on plain TCP, where that can be told).
 
-        Whoever sent a body, or a part of one, or is being answered, may still
-        listen; it will show when we write.  Of all others it is taken that they
-        are gone, so that nothing is done for nobody.
+        Whoever waits for an answer may still listen, or may be gone: the network
+        does not say which.  So the request is served, and if that takes long it is
+        found out by writing; see L{overdue}.
         """
         self._ended = True
+        self._probe_at = self.site.now + _PROBE_SECONDS
         receiving, self._receiving = self._receiving, None
-        current = self.current
         if receiving is not None and receiving.body is not None:
             receiving.keep_alive = False
             receiving.body.lost()
-        if (
-            self._closing
-            or current is None
-            or not (current.sending or current.body is not None)
-        ):
+        if self._closing or self.current is None:
             transport: Any = self.transport
             transport.loseConnection()
 
@@ -369,6 +374,8 @@ class HTTPConnection(Protocol):
             return ""
         if current.sending:
             return "write" if quiet > limits.write_seconds else ""
+        if self._ended and now > self._probe_at and not current.http_1_0:
+            return "probe"
         if current.answered:
             # Only the rest of an unwanted body is waited for.
             return "rest" if quiet > limits.body_seconds else ""
@@ -385,6 +392,12 @@ class HTTPConnection(Protocol):
             current.body.fail(RequestTimeout())
         elif what == "head":
             self._refuse(RequestTimeout(), None)
+        elif what == "probe":
+            # If nobody is there, an answer to it, or to the next, says so; who is
+            # there passes over it (RFC 9110, 15.2).
+            self._probe_at = self.site.now + self._probe_wait
+            self._probe_wait *= 2
+            self.site.go_on(self)
         elif what == "write":
             self._abort()
         else:

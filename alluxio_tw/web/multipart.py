@@ -4,14 +4,14 @@ The operations of multipart uploads.
 
 from __future__ import annotations
 
-from alluxio_tw.errors import InvalidArgument, InvalidRequest, NotImplementedYet
+from alluxio_tw.errors import InvalidRequest, NotImplementedYet
 from alluxio_tw.s3 import batches, checksums, documents, listing
 from alluxio_tw.s3.conditions import resolve_copy_range, write_demand
 from alluxio_tw.spans import Span
 from alluxio_tw.web.call import Call
 from alluxio_tw.web.incoming import incoming, stored_attributes
 from alluxio_tw.web.reply import Headers, Reply
-from alluxio_tw.web.writing import XML, copy_source, open_source
+from alluxio_tw.web.writing import XML, copy_source, of_one_version, open_source
 
 KINDS = ("FULL_OBJECT", "COMPOSITE")
 
@@ -45,10 +45,7 @@ def _checksum_choice(call: Call) -> tuple[str, str]:
     name = call.headers.get(b"x-amz-checksum-algorithm", b"").decode("latin-1").lower()
     kind = call.headers.get(b"x-amz-checksum-type", b"").decode("latin-1").upper()
     if name and name not in checksums.ALGORITHMS:
-        raise InvalidRequest(
-            "Checksum algorithm provided is unsupported. Please try again with any of "
-            "the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]"
-        )
+        raise InvalidRequest(checksums.UNSUPPORTED)
     if kind and kind not in KINDS:
         raise InvalidRequest("Value for x-amz-checksum-type header is invalid.")
     if kind and not name:
@@ -78,11 +75,12 @@ async def upload_part(call: Call) -> Reply:
     wanted = upload.checksum_algorithm or checksums.DEFAULT
     coming = incoming(call, upload.attributes, also=(wanted,))
     promised = checksums.Promises.from_headers(call.headers).algorithm
-    if promised and upload.checksum_algorithm and promised != wanted:
-        raise InvalidRequest(
-            f"Checksum Type mismatch occurred, expected checksum Type: {wanted}, "
-            f"actual checksum Type: {promised}"
-        )
+    if upload.checksum_algorithm and promised != wanted:
+        if promised or upload.checksum_type == "COMPOSITE":
+            raise InvalidRequest(
+                f"Checksum Type mismatch occurred, expected checksum Type: {wanted}, "
+                f"actual checksum Type: {promised or 'null'}"
+            )
     part = await uploads.put_part(call.bucket, call.key, upload.id, number, coming)
     headers: Headers = [(b"ETag", b'"%b"' % part.etag.encode())]
     # Of two, the one that the client knows of.
@@ -91,6 +89,7 @@ async def upload_part(call: Call) -> Reply:
     return Reply(200, headers)
 
 
+@of_one_version
 async def upload_part_copy(call: Call) -> Reply:
     """UploadPartCopy."""
     number = listing.parse_part_number(call.query)
@@ -129,11 +128,7 @@ async def complete_multipart_upload(call: Call) -> Reply:
         claims = await threads.run(batches.parse_complete, data)
     size = call.headers.get(b"x-amz-mp-object-size")
     if size is not None and not (size.isdigit() and len(size) <= DIGITS):
-        raise InvalidArgument(
-            "Value for x-amz-mp-object-size header is invalid.",
-            ArgumentName="x-amz-mp-object-size",
-            ArgumentValue=size.decode("utf-8", "replace"),
-        )
+        raise InvalidRequest("Value for x-amz-mp-object-size header is invalid.")
     status = await call.gateway.uploads.complete(
         call.bucket,
         call.key,
@@ -162,7 +157,7 @@ def _whole(call: Call) -> tuple[str, str] | None:
     """
     What the client says is the checksum of the whole: algorithm and base64.
 
-    :raises InvalidRequest: it says two.
+    :raises InvalidRequest: it says two, or it is none.
     """
     found = [
         (name, value.decode("latin-1"))
@@ -174,7 +169,12 @@ def _whole(call: Call) -> tuple[str, str] | None:
             "Expecting a single x-amz-checksum- header. Multiple checksum Types are "
             "not allowed."
         )
-    return found[0] if found else None
+    if not found:
+        return None
+    name, said = found[0]
+    if not checksums.valid_whole(name, said):
+        raise InvalidRequest(f"Value for x-amz-checksum-{name} header is invalid.")
+    return name, said
 
 
 async def abort_multipart_upload(call: Call) -> Reply:

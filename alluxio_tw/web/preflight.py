@@ -29,6 +29,13 @@ async def preflight(call: Call) -> Reply:
     method = headers.get(b"access-control-request-method", b"").decode("latin-1")
     if method not in METHODS:
         raise BadRequest(f"Invalid Access-Control-Request-Method: {method or 'null'}")
+    asked = headers.get(b"access-control-request-headers", b"")
+    wanted = cors.requested_headers(asked)
+    if wanted is None:
+        raise BadRequest(
+            f'Access-Control-Request-Headers "{asked.decode("latin-1")}" contains'
+            " invalid character."
+        )
     await call.gateway.buckets.get(call.bucket)
     rules = call.gateway.buckets.standing(call.bucket).cors
     kind = "OBJECT" if isinstance(call.target, ObjectPath) else "BUCKET"
@@ -38,8 +45,7 @@ async def preflight(call: Call) -> Reply:
             Method=method,
             ResourceType=kind,
         )
-    wanted = cors.requested_headers(headers.get(b"access-control-request-headers", b""))
-    found = None if wanted is None else cors.match(rules, origin, method, wanted)
+    found = cors.match(rules, origin, method, wanted)
     if found is None:
         call.request.extra = reply.block([cors.VARY])
         raise CORSForbidden(Method=method, ResourceType=kind)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from time import time
 
+from alluxio_tw.asking import in_name_of
 from alluxio_tw.errors import (
     InvalidArgument,
     InvalidRequest,
@@ -24,9 +25,11 @@ from alluxio_tw.s3.conditions import (
     resolve_range,
 )
 from alluxio_tw.s3.dates import http_date
+from alluxio_tw.s3.listing import parse_part_number
 from alluxio_tw.s3.path import Query
 from alluxio_tw.spans import Span
 from alluxio_tw.web import reply
+from alluxio_tw.web.admission import client_of
 from alluxio_tw.web.call import Call
 from alluxio_tw.web.request import Request
 
@@ -37,6 +40,9 @@ AT_ONCE = 64 << 10
 async def get_object(call: Call) -> None:
     """GetObject and HeadObject, when it could not be answered at once."""
     check_version(call.query)
+    if "partNumber" in call.query:
+        # What is none is wrong whether or not there is an object.
+        parse_part_number(call.query)
     reading = await call.gateway.objects.open(call.bucket, call.key)
     answer(call.request, reading, call.query)
 
@@ -155,12 +161,15 @@ def _answer(request: Request, reading: IReading, query: Query) -> None:
                 lines += checksum_lines(status)
 
     if request.method == b"HEAD":
-        request.cache = reading.cache
+        request.cache = cache = reading.cache
+        if cache == "STALE":
+            lines += _stale_lines(reading)
         reply.send(request, code, lines, b"")
         return
     if not length:
-        request.cache = reading.cache
-        reply.send(request, code, lines + _cache_line(reading.cache), b"")
+        request.cache = cache = reading.cache
+        lines += _CACHE_LINES.get(cache) or _stale_lines(reading)
+        reply.send(request, code, lines, b"")
         return
     if span is None:
         span = Span(0, size)
@@ -168,7 +177,8 @@ def _answer(request: Request, reading: IReading, query: Query) -> None:
         data = reading.at_once(span)
         if data is not None:
             request.cache = cache = reading.cache
-            reply.send(request, code, lines + _cache_line(cache), data)
+            lines += _CACHE_LINES.get(cache) or _stale_lines(reading)
+            reply.send(request, code, lines, data)
             return
     _send(request, code, lines, reading, span)
 
@@ -183,7 +193,9 @@ def _answer_whole(request: Request, reading: IReading, block: bytes) -> None:
         whole = memo["whole"] = Span(0, size), lines
     span, lines = whole
     if request.method == b"HEAD":
-        request.cache = reading.cache
+        request.cache = cache = reading.cache
+        if cache == "STALE":
+            lines += _stale_lines(reading)
         reply.send(request, 200, lines, b"")
         return
     data: bytes | None = None
@@ -193,7 +205,8 @@ def _answer_whole(request: Request, reading: IReading, block: bytes) -> None:
         data = reading.at_once(span)
     if data is not None:
         request.cache = cache = reading.cache
-        reply.send(request, 200, lines + _CACHE_LINES[cache], data)
+        lines += _CACHE_LINES.get(cache) or _stale_lines(reading)
+        reply.send(request, 200, lines, data)
         return
     _send(request, 200, lines, reading, span)
 
@@ -208,13 +221,15 @@ def _send(
     descriptor: int | None = getattr(reading, "descriptor", None)
     if descriptor is not None:
         request.cache = cache = reading.cache
-        lines += _CACHE_LINES[cache]
+        lines += _CACHE_LINES.get(cache) or _stale_lines(reading)
         reply.send_file(request, status, lines, descriptor, reading, span)
         return
-    body = reading.body(span)
+    with in_name_of(client_of(request)):
+        body = reading.body(span)
     # Only now is it known what the cache has of it.
     request.cache = cache = reading.cache
-    reply.stream(request, status, lines + _CACHE_LINES[cache], body)
+    lines += _CACHE_LINES.get(cache) or _stale_lines(reading)
+    reply.stream(request, status, lines, body)
 
 
 _ALTERING = frozenset(
@@ -231,12 +246,17 @@ _ALTERING = frozenset(
 
 _CACHE_LINES = {
     name: b"X-Cache: %b\r\n" % name.encode()
-    for name in ("HIT", "MISS", "PARTIAL", "STALE", "BYPASS")
+    for name in ("HIT", "MISS", "PARTIAL", "BYPASS")
 }
 
 
-def _cache_line(cache: str) -> bytes:
-    return _CACHE_LINES[cache]
+def _stale_lines(reading: IReading) -> bytes:
+    """
+    That it is stale, and how old (RFC 9111, 5.1); its Warning is no more.
+    """
+    # No part of the contract: storages have no old ones.
+    age: float = getattr(reading, "age", 0.0)
+    return b"X-Cache: STALE\r\nAge: %d\r\n" % int(age)
 
 
 def describe(status: Status) -> bytes:

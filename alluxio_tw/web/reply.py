@@ -146,7 +146,8 @@ def interim(connection: HTTPConnection, data: bytes) -> None:
         # The client does not even read; it may go on without (RFC 9110, 10.1.1).
         return
     except OSError:
-        # The transport will notice.
+        # The transport would not notice if it only waited to write.
+        connection.abort()
         return
     if sent != len(data):
         connection.abort()

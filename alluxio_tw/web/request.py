@@ -64,6 +64,7 @@ class Request:
 
     __slots__ = (
         "admitted",
+        "again",
         "answered",
         "body",
         "bucket",
@@ -108,6 +109,7 @@ class Request:
         self.body: RequestBody | None = None
         self.received = False
         self.answered = False
+        self.again = False
         self.sending = False
         self.started = perf_counter()
         site = connection.site

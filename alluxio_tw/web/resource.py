@@ -9,7 +9,7 @@ functions in L{OPERATIONS<alluxio_tw.web.operations.OPERATIONS>}.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from time import perf_counter
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -18,14 +18,18 @@ from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
+from alluxio_tw.asking import in_name_of
 from alluxio_tw.errors import (
     CallerError,
     GatewayError,
     InvalidArgument,
+    InvalidRange,
     MethodNotAllowed,
+    ObjectChanged,
     Overloaded,
+    PreconditionFailed,
 )
-from alluxio_tw.gateway.identity import ANONYMOUS, Identity
+from alluxio_tw.gateway.identity import ANONYMOUS
 from alluxio_tw.s3.faults import Fault, error_document, fault_of
 from alluxio_tw.s3.path import (
     PATH_STYLE,
@@ -39,12 +43,13 @@ from alluxio_tw.s3.permissions import OWN, VERSIONED
 from alluxio_tw.s3.routing import OPERATIONS as ROUTES
 from alluxio_tw.s3.routing import allowed_methods, route
 from alluxio_tw.web import reply
-from alluxio_tw.web.admission import UNITS, Admission, Pass
+from alluxio_tw.web.admission import UNITS, Admission, Pass, client_of
 from alluxio_tw.web.authentication import Identify
 from alluxio_tw.web.call import Call, Gateway
 from alluxio_tw.web.operations import OPERATIONS, Function, not_built
+from alluxio_tw.web.passing import hand_on, passes
 from alluxio_tw.web.preflight import cross
-from alluxio_tw.web.reading import answer
+from alluxio_tw.web.reading import answer, get_object
 from alluxio_tw.web.request import Request
 
 MEMO = 4096
@@ -55,6 +60,9 @@ MEMO_LENGTH = 512
 
 CLIENT_GONE = 499
 """The status of what nobody was there to be answered; for metrics and the log."""
+
+OUT_OF_DATE = (ObjectChanged, PreconditionFailed, InvalidRange)
+"""Errors that come about when what is known of an object is not so any more."""
 
 GET_OBJECT = ROUTES["GetObject"].name
 HEAD_OBJECT = ROUTES["HeadObject"].name
@@ -133,6 +141,11 @@ class S3Resource:
             request.operation = "Unknown"
             raise
         name = request.operation = operation.name
+        passing = False
+        if identity is None and target.query:
+            passing = passes(self._gateway, request, target, name)
+        if passing:
+            identity = request.identity = ANONYMOUS
         if identity is None:
             # Of a preflight nobody is asked: browsers do not sign it.
             identity = request.identity = (
@@ -148,12 +161,14 @@ class S3Resource:
                 ArgumentValue=target.query["versionId"] or "",
             )
         function = OPERATIONS.get(name, not_built)
-        if not free or name not in OWN:
+        if passing:
+            function = hand_on
+        elif not free or name not in OWN:
             function = authorization.guard(function)
         call = Call(
             request, target, operation, self._gateway, identity.user, request.signer
         )
-        client = self._client(request, identity)
+        client = client_of(request)
         turn = self._admission.enter(client, UNITS[operation.name])
         if isinstance(turn, Pass):
             self._work(turn, call, function)
@@ -166,18 +181,12 @@ class S3Resource:
             self._work, self._failed, (call, function), {}, (request,), {}
         )
 
-    def _client(self, request: Request, identity: Identity) -> Hashable:
-        """In whose name it is worked on."""
-        if identity.anonymous or self._gateway.keys is None:
-            # Anybody can say any name.
-            return identity.user, request.connection.peer
-        return identity.user
-
     def _work(self, admitted: Pass, call: Call, function: Function) -> None:
         request = call.request
         request.admitted = admitted
         request.on_lost = None
-        work: Deferred[reply.Reply | None] = Deferred.fromCoroutine(function(call))
+        with in_name_of(client_of(request)):
+            work: Deferred[reply.Reply | None] = Deferred.fromCoroutine(function(call))
         if not (call.operation.writes or work.called):
             # What was written stays written: a write is not called off half
             # way because nobody waits for the answer any more.
@@ -195,6 +204,44 @@ class S3Resource:
             reply.send(request, CLIENT_GONE, b"", b"")
             return
         reply.fault(request, failure)
+
+    def _read_again(self, request: Request, error: BaseException) -> bool:
+        """
+        Answer a GET or HEAD once more from the beginning, of which nothing has left
+        yet, if the object may have been changed behind our back.
+
+        It was, if that showed when it was read; what was known of it is forgotten by
+        then.  It may have been, if the client wants a version or bytes that we do not
+        know of: from a listing, perhaps, which is the storage's own.  Only once: one
+        that changes ever again is for the client to wait for.
+        """
+        if request.again or request.operation not in (GET_OBJECT, HEAD_OBJECT):
+            return False
+        if not isinstance(error, ObjectChanged) and not self._objects.doubt(
+            request.bucket, request.key, perf_counter() - request.started
+        ):
+            return False
+        request.again = True
+        target = self._target(request)
+        function: Function = get_object
+        if not self._authorization.free(request, request.bucket):
+            # Its tags may be others as well.
+            function = self._authorization.guard(function)
+        identity = request.identity
+        call = Call(
+            request,
+            target,
+            ROUTES[request.operation],
+            self._gateway,
+            identity.user,
+            request.signer,
+        )
+        with in_name_of(client_of(request)):
+            work: Deferred[reply.Reply | None] = Deferred.fromCoroutine(function(call))
+        if not work.called:
+            request.on_lost = lambda reason: work.cancel()
+        work.addCallbacks(self._answer, self._failed, (request,), {}, (request,), {})
+        return True
 
     def _target(self, request: Request) -> Target:
         raw = request.target
@@ -214,6 +261,8 @@ class S3Resource:
     def answer_error(self, request: Request, failure: Failure) -> None:
         """Word an error as S3 does; the only place where that is done."""
         error = failure.value or Overloaded()
+        if isinstance(error, OUT_OF_DATE) and self._read_again(request, error):
+            return
         found: Fault = fault_of(error)
         if found.status >= 500 and not isinstance(error, (CallerError, Overloaded)):
             request.connection.site.log_failure(error)

@@ -20,7 +20,13 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource, getChildForRequest
 from twisted.web.server import NOT_DONE_YET
 
-from alluxio_tw.errors import CallerError, GatewayError, InvalidRequest
+from alluxio_tw.errors import (
+    BackendError,
+    CallerError,
+    GatewayError,
+    InvalidRequest,
+    ObjectChanged,
+)
 from alluxio_tw.threads import IThreads
 from alluxio_tw.web import reply
 from alluxio_tw.web.connection import HTTPConnection
@@ -244,7 +250,20 @@ class Site(Factory):
     def log_failure(self, error: BaseException | None) -> None:
         """Log something that is not the caller's fault, within reason."""
         self._messages += 1
-        if error is not None and self._messages <= MAX_MESSAGES:
+        if error is None or self._messages > MAX_MESSAGES:
+            return
+        if isinstance(error, ObjectChanged):
+            # Nobody's fault, and the place in our code is of no interest.
+            self.log.info("An object changed while it was being read")
+        elif isinstance(error, BackendError):
+            # Nor is it of interest here: the storage's own fault.
+            cause = error.__cause__
+            self.log.warn(
+                "A storage failed: {why}{cause}",
+                why=repr(error),
+                cause="" if cause is None else f" ({type(cause).__name__})",
+            )
+        else:
             failure = Failure(error, type(error), error.__traceback__)
             self.log.failure("A request failed: {why}", failure, why=repr(error))
 

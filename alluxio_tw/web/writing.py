@@ -4,6 +4,10 @@ PutObject, CopyObject, DeleteObject and DeleteObjects.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import wraps
+from typing import Any
+
 import attrs
 
 from alluxio_tw.errors import (
@@ -12,9 +16,10 @@ from alluxio_tw.errors import (
     InvalidRequest,
     NoSuchKey,
     NotImplementedYet,
+    ObjectChanged,
     PreconditionFailed,
 )
-from alluxio_tw.gateway.objects import check_demand
+from alluxio_tw.gateway.demands import check_demand
 from alluxio_tw.iobjects import NO_DEMAND, Attributes, Demand, IReading, Status
 from alluxio_tw.s3 import batches, checksums, configurations, documents, metadata, tags
 from alluxio_tw.s3.conditions import Conditions, write_demand
@@ -48,6 +53,36 @@ async def put_object(call: Call) -> Reply:
     return Reply(200, [*_etag(status), *checksum_headers(status)])
 
 
+_OWN = frozenset(("x-amz-storage-class", "x-amz-website-redirect-location"))
+
+
+def _copied(kept: Attributes, given: Attributes) -> dict[str, str]:
+    """The headers of a copy: these are each object's own, and never copied."""
+    headers = {name: value for name, value in kept.headers.items() if name not in _OWN}
+    headers |= {name: given.headers[name] for name in _OWN if name in given.headers}
+    return headers
+
+
+Copying = Callable[[Call], Awaitable[Reply]]
+
+
+def of_one_version(function: Copying) -> Callable[[Call], Coroutine[Any, Any, Reply]]:
+    """
+    A copy that is begun once more if its source is found to be another than was
+    said of it: that is forgotten by then, and nothing was made.
+    """
+
+    @wraps(function)
+    async def copying(call: Call) -> Reply:
+        try:
+            return await function(call)
+        except ObjectChanged:
+            return await function(call)
+
+    return copying
+
+
+@of_one_version
 async def copy_object(call: Call) -> Reply:
     """CopyObject."""
     headers = call.headers
@@ -58,10 +93,7 @@ async def copy_object(call: Call) -> Reply:
     given = stored_attributes(call)
     algorithm = headers.get(b"x-amz-checksum-algorithm", b"").decode("latin-1").lower()
     if algorithm and algorithm not in checksums.ALGORITHMS:
-        raise InvalidRequest(
-            "Checksum algorithm provided is unsupported. Please try again with any of "
-            "the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]"
-        )
+        raise InvalidRequest(checksums.UNSUPPORTED)
     to_itself = (source.bucket, source.key) == (call.bucket, call.key)
     if to_itself and not (
         replace
@@ -78,10 +110,9 @@ async def copy_object(call: Call) -> Reply:
         kept = reading.status.attributes
         if kept.tags and not replace_tags:
             await _permit_tags(call, source)
-        base = given if replace else kept
         wanted = Attributes(
-            headers=base.headers,
-            user=base.user,
+            headers=given.headers if replace else _copied(kept, given),
+            user=given.user if replace else kept.user,
             tags=given.tags if replace_tags else kept.tags,
             # Those of a multipart object are of its parts, which a copy has not.
             checksums={} if kept.checksum_type == "COMPOSITE" else kept.checksums,

@@ -778,7 +778,7 @@ class ConfigurationTests(AccessCase):
         )
         self.assertNotIn("ObjectSize", got)
         answer = self.ask("owner", "GET", f"/{bucket}/a?attributes")
-        self.assertEqual((answer.status, answer.code), (400, "InvalidArgument"))
+        self.assertEqual((answer.status, answer.code), (400, "InvalidRequest"))
 
 
 class CORSTests(AccessCase):

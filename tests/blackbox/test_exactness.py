@@ -91,7 +91,7 @@ class CompletionTests(BlackboxCase):
                 {"MultipartUpload": {"Parts": parts}, "ChecksumCRC32": "AAAAAA==-2"},
             ),
             (
-                "BadDigest",
+                "InvalidRequest",
                 {"MultipartUpload": {"Parts": parts}, "ChecksumCRC32": "bad"},
             ),
             (

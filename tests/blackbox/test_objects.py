@@ -662,13 +662,7 @@ class KeyTests(BlackboxCase):
 
         s3, bucket = self.s3(), self.bucket()
         s3.put_object(Bucket=bucket, Key="file", Body=b"x")
-        for key in (
-            "a" * 256,
-            "a/../b",
-            "./a",
-            "a//b",
-            "file/beneath",
-        ):
+        for key in ("a" * 256, "a/" + "b" * 256 + "/c", "a/.alluxio-tw.file"):
             error = self.assertRaises(
                 ClientError, s3.put_object, Bucket=bucket, Key=key, Body=b""
             )

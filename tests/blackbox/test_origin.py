@@ -67,6 +67,10 @@ class StaleTests(OriginCase):
         until(lambda: wire.ask("GET", "/far/known").headers["x-cache"] == "STALE", 20)
         answer = wire.ask("GET", "/far/known")
         self.assertEqual((answer.status, answer.body == DATA), (200, True))
+        self.assertGreaterEqual(int(answer.headers["age"]), 1)
+        head = wire.ask("HEAD", "/far/known")
+        self.assertEqual(head.headers["x-cache"], "STALE")
+        self.assertEqual(head.headers["etag"], answer.headers["etag"])
         self.assertEqual(answer.headers["x-amz-meta-m"], "1")
         self.assertEqual(answer.headers["content-type"], "x/y")
         stale = "alluxio_s3_cache_requests_total"

@@ -139,21 +139,6 @@ class BoundTests(OverloadCase):
         self.write("cold")
         self.assertEqual(self.get("modest", "cold").code, "SlowDown")
 
-    def test_gone(self) -> None:
-        """Who goes while waiting takes no place."""
-        held = self.uploads("greedy", 12)
-        until(lambda: self.admitted() == 12, 10)
-        self.write("cold")
-        waiting = self.wire()
-        waiting.request("GET", "/slow/cold", Authorization=signed_by("greedy"))
-        until(lambda: self.daemon.metric("alluxio_s3_requests_waiting") == 1, 10)
-        waiting.close()
-        until(lambda: self.daemon.metric("alluxio_s3_requests_waiting") == 0, 10)
-        self.assertEqual(self.daemon.metric("alluxio_s3_requests_refused_total"), 0)
-        for wire in held:
-            wire.close()
-        self.until_idle()
-
     def test_listings(self) -> None:
         """A listing holds more than a GET, and is done for all that."""
         wire = self.wire()
@@ -188,6 +173,21 @@ class QueueTests(OverloadCase):
         for wire in wires:
             answer = wire.answer()
             self.assertEqual((answer.status, len(answer.body)), (200, 10_000))
+        self.until_idle()
+
+    def test_gone(self) -> None:
+        """Who goes while waiting takes no place."""
+        held = self.uploads("greedy", 3)
+        until(lambda: self.admitted() == 3, 10)
+        self.write("cold")
+        waiting = self.wire()
+        waiting.request("GET", "/slow/cold", Authorization=signed_by("greedy"))
+        until(lambda: self.daemon.metric("alluxio_s3_requests_waiting") == 1, 10)
+        waiting.close()
+        until(lambda: self.daemon.metric("alluxio_s3_requests_waiting") == 0, 10)
+        self.assertEqual(self.daemon.metric("alluxio_s3_requests_refused_total"), 0)
+        for wire in held:
+            wire.close()
         self.until_idle()
 
     def test_pipelined_upload(self) -> None:

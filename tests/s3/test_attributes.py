@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from alluxio_tw.errors import InvalidArgument
+from alluxio_tw.errors import InvalidArgument, InvalidRequest
 from alluxio_tw.s3.attributes import parse_object_attributes
 
 
@@ -22,11 +22,11 @@ class ObjectAttributesTests(SynchronousTestCase):
     def test_refused(self) -> None:
         """No attribute, an unknown one and a bad number are refused."""
         for headers in (
-            {},
-            {b"x-amz-object-attributes": b""},
             {b"x-amz-object-attributes": b"ETag,"},
             {b"x-amz-object-attributes": b"etag"},
             {b"x-amz-object-attributes": b"\xff"},
             {b"x-amz-object-attributes": b"ETag", b"x-amz-max-parts": b"x"},
         ):
             self.assertRaises(InvalidArgument, parse_object_attributes, headers)
+        for headers in ({}, {b"x-amz-object-attributes": b" "}):
+            self.assertRaises(InvalidRequest, parse_object_attributes, headers)

@@ -63,23 +63,35 @@ class CompleteTests(SynchronousTestCase):
         self.assertEqual(
             complete(
                 "<Part><PartNumber>2</PartNumber><ETag>&quot;b&quot;</ETag>"
-                "<ChecksumCRC32C>x==</ChecksumCRC32C></Part>"
+                "<ChecksumCRC32C>AAAAAA==</ChecksumCRC32C></Part>"
                 "<Part><ETag>a</ETag><PartNumber> 1 </PartNumber></Part>"
             ),
-            (CompletedPart(2, "b", {"crc32c": "x=="}), CompletedPart(1, "a", {})),
+            (CompletedPart(2, "b", {"crc32c": "AAAAAA=="}), CompletedPart(1, "a", {})),
         )
 
     def test_ten_thousand(self) -> None:
         """An upload has up to ten thousand parts, and at least one."""
         one = (
             "<Part><PartNumber>{0}</PartNumber><ETag>e</ETag>"
-            "<ChecksumCRC32>c</ChecksumCRC32><ChecksumSHA256>c</ChecksumSHA256></Part>"
+            "<ChecksumXXHASH3>AAAAAAAAAAA=</ChecksumXXHASH3></Part>"
         )
         many = [one.format(number) for number in range(1, 10_001)]
         self.assertEqual(complete("".join(many))[-1].number, 10_000)
         self.assertRaises(MalformedXML, complete, "".join([*many, one.format(1)]))
         self.assertRaises(MalformedXML, complete, "")
         self.assertRaises(MalformedXML, parse_complete, b"")
+
+    def test_checksums(self) -> None:
+        """A part has at most one checksum, and that is one."""
+        one = "<ChecksumCRC32>AAAAAA==</ChecksumCRC32>"
+        for given in (
+            one + "<ChecksumSHA1>Kq5sNclPz7QV2+lfQIuc6R7oRu0=</ChecksumSHA1>",
+            "<ChecksumCRC32>AAAA</ChecksumCRC32>",
+            "<ChecksumCRC32>not base64</ChecksumCRC32>",
+            "<ChecksumMD5/>",
+        ):
+            part = f"<Part><PartNumber>1</PartNumber><ETag>e</ETag>{given}</Part>"
+            self.assertRaises(InvalidArgument, complete, part)
 
     def test_malformed(self) -> None:
         """A part needs its number and its ETag, once."""

@@ -136,9 +136,21 @@ class CORSTests(SynchronousTestCase):
             ("<AllowedOrigin>*.*</AllowedOrigin>", "*.*"),
             ("<AllowedHeader>*-*</AllowedHeader>", "*-*"),
             ("<ExposeHeader>x-*</ExposeHeader>", "x-*"),
+            ("<ExposeHeader>a b</ExposeHeader>", "a b"),
+            ("<AllowedHeader>x:y</AllowedHeader>", "x:y"),
+            ("<AllowedHeader>\u00fc</AllowedHeader>", "\u00fc"),
         ):
             self.assertIn(
                 word, self.assertRaises(InvalidRequest, self.rule, more).message
+            )
+
+    def test_age(self) -> None:
+        """An age may be below nought, as of AWS; it must be a number."""
+        [found] = self.rule("<MaxAgeSeconds>-100</MaxAgeSeconds>")
+        self.assertEqual(found.max_age, -100)
+        for age in ("--1", "-", "1.5", ""):
+            self.assertRaises(
+                MalformedXML, self.rule, f"<MaxAgeSeconds>{age}</MaxAgeSeconds>"
             )
 
     def test_malformed(self) -> None:

@@ -87,7 +87,7 @@ class MatchTests(SynchronousTestCase):
         )
 
     def test_requested(self) -> None:
-        """A list of names is read; what is none matches nothing."""
+        """A list of names is read; L{None} stands for what is none."""
         self.assertEqual(requested_headers(b" X-A,b ,, "), ("x-a", "b"))
         self.assertEqual(requested_headers(b""), ())
         for value in (b"a b", b"a:b", b"\xff", b",".join([b"a"] * 101)):

@@ -218,3 +218,5 @@ class ReadTests(SynchronousTestCase):
         error = self.assertRaises(InvalidArgument, read_authorization, b"Bearer token")
         self.assertEqual(error.message, "Unsupported Authorization Type")
         self.assertEqual(error.fields["ArgumentValue"], "Bearer token")
+        error = self.assertRaises(InvalidArgument, read_authorization, b"token")
+        self.assertIn("one and only one ' '", error.message)

@@ -228,9 +228,9 @@ class CopySourceTests(SynchronousTestCase):
     def test_forms(self) -> None:
         """A copy source may begin with a slash and end in a version."""
         for raw, bucket, key, version in (
-            (b"b/k", "b", "k", None),
-            (b"/b/k%20/x+y", "b", "k /x+y", None),
-            (b"b/k%3Fa?versionId=null", "b", "k?a", "null"),
+            (b"bkt/k", "bkt", "k", None),
+            (b"/bkt/k%20/x+y", "bkt", "k /x+y", None),
+            (b"bkt/k%3Fa?versionId=null", "bkt", "k?a", "null"),
         ):
             source = parse_copy_source(raw)
             self.assertEqual((source.bucket, source.key), (bucket, key))
@@ -241,8 +241,11 @@ class CopySourceTests(SynchronousTestCase):
         for raw in (
             b"",
             b"/",
-            b"b",
-            b"b/",
+            b"bkt",
+            b"bkt/",
+            b"b/k",
+            b"2001:db8::1/k",
+            b"my-buc@k&()t/k",
             b"/b/",
             b"//k",
             b"../k",

@@ -131,6 +131,15 @@ class CheckingTests(SynchronousTestCase):
             "Invalid according to Policy: Extra input fields: x-amz-meta-a",
         )
 
+    def test_bucket(self) -> None:
+        """A form that was signed for no bucket is good for none."""
+        policy = read(["starts-with", "$key", ""])
+        fields = {"bucket": "b", "key": "k", "policy": "", "x-amz-signature": ""}
+        error = self.assertRaises(AccessDenied, policy.check, fields, NOW)
+        self.assertEqual(
+            error.message, "Invalid according to Policy: Extra input fields: bucket"
+        )
+
     def test_sizes(self) -> None:
         """The file must be as large as is said, bounds included."""
         for policy in (

@@ -126,7 +126,8 @@ class RoutingTests(SynchronousTestCase):
             ("HEAD", "/b/k?acl", "ACL"),
             ("HEAD", "/b?location", "LOCATION"),
             ("GET", "/b?torrent", "TORRENT"),
-            ("GET", "/b/k?uploads", "UPLOADS"),
+            ("PUT", "/b/k?uploads", "UPLOADS"),
+            ("PUT", "/b/k?uploadId=1", "UPLOAD"),
             ("POST", "/b/k", "OBJECT"),
             ("POST", "/", "SERVICE"),
             ("PUT", "/", "SERVICE"),
@@ -137,6 +138,12 @@ class RoutingTests(SynchronousTestCase):
             self.assertEqual(
                 dict(error.fields), {"Method": method, "ResourceType": resource}, raw
             )
+
+    def test_of_buckets(self) -> None:
+        """What is asked of a bucket is refused of a key, in words of its own."""
+        for raw in ("/b/k?uploads", "/b/k?versions"):
+            error = self.assertRaises(InvalidRequest, routed, "GET", raw)
+            self.assertIn(raw[5:], error.message)
 
     def test_allowed_methods(self) -> None:
         """A refused method is answered with those that there are."""

@@ -196,7 +196,9 @@ class SignedTests(SynchronousTestCase):
     def test_signed(self) -> None:
         """Who signs with the secret of an access key is its user, every time."""
         for _ in range(3):
-            self.assertEqual(self.ask(signed()), Identity("alice", "AKIDALICE"))
+            self.assertEqual(
+                self.ask(signed()), Identity("alice", "AKIDALICE", proved=True)
+            )
             self.assertEqual(self.ask(signed(b"PUT", b"/b/other")).user, "alice")
 
     def test_wrong_secret(self) -> None:

@@ -61,9 +61,32 @@ class HalfClosedTests(SynchronousTestCase):
         self.assertTrue(wire.closed)
 
     def test_no_body(self) -> None:
-        """Who sent no body may as well be gone: nothing is done for them."""
+        """So is who sent no body, and before all else if it does not take long."""
         wire = self.sent(asked("GET", "/"))
+        self.edge.pass_time(1)
+        self.assertFalse(wire.closed)
+        ok(self.requests[0])
+        self.assertEqual([each.status for each in wire.answers("GET")], [200])
         self.assertTrue(wire.closed)
+
+    def test_probed(self) -> None:
+        """While an answer takes long it is asked, ever less often, who is there."""
+        wire = self.sent(asked("GET", "/"))
+        self.edge.pass_time(600)
+        probe = b"HTTP/1.1 100 Continue\r\n\r\n"
+        said = wire.value()
+        self.assertEqual(said, probe * (len(said) // len(probe)))
+        self.assertLess(len(said), 11 * len(probe))
+        self.assertGreater(len(said), 3 * len(probe))
+        wire.clear()
+        ok(self.requests[0])
+        self.assertEqual([each.status for each in wire.answers("GET")], [200])
+
+    def test_old(self) -> None:
+        """A client of HTTP/1.0 knows no interim answers, and gets none."""
+        wire = self.sent(b"GET / HTTP/1.0\r\n\r\n")
+        self.edge.pass_time(600)
+        self.assertEqual(wire.value(), b"")
 
     def test_idle(self) -> None:
         """A connection on which nothing goes on is closed."""

@@ -12,10 +12,12 @@ from urllib.parse import quote
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alluxio_tw.namespace.mount import Mount
 from alluxio_tw.threads import NoThreads
 from alluxio_tw.ufs.memory import MemoryUFS
+from tests.doubles import FaultyUFS
 from tests.web.edges import Answer
-from tests.web.services import ServiceCase
+from tests.web.services import ServiceCase, content_md5, deletion
 
 TAGS = b"<Tagging><TagSet><Tag><Key>a</Key><Value>1</Value></Tag></TagSet></Tagging>"
 
@@ -41,25 +43,8 @@ def naive(keys: Sequence[str], prefix: str, delimiter: str) -> list[tuple[str, s
     return items
 
 
-class ListingTests(ServiceCase):
-    KEYS = (
-        "a",
-        "a/b",
-        "a/c/d",
-        "b-1",
-        "b-2",
-        "b/x",
-        "ü",
-        "日本/1",
-        "z z",
-        "z+z",
-        "\U0001f600",
-    )
-
-    def setUp(self) -> None:
-        super().setUp()
-        for key in self.KEYS:
-            self.put(key, key.encode())
+class PagesCase(ServiceCase):
+    """Listings in pages."""
 
     def pages(self, version: int, limit: int, query: str) -> list[tuple[str, str]]:
         """All items, page by page."""
@@ -84,6 +69,27 @@ class ListingTests(ServiceCase):
                 marker = answer.element("NextMarker") or found[-1][1]
                 more = "&marker=" + quote(marker)
         self.fail("It did not end.")
+
+
+class ListingTests(PagesCase):
+    KEYS = (
+        "a",
+        "a/b",
+        "a/c/d",
+        "b-1",
+        "b-2",
+        "b/x",
+        "ü",
+        "日本/1",
+        "z z",
+        "z+z",
+        "\U0001f600",
+    )
+
+    def setUp(self) -> None:
+        super().setUp()
+        for key in self.KEYS:
+            self.put(key, key.encode())
 
     def test_every_way(self) -> None:
         """However a bucket is listed, each key is there once, in the order of bytes."""
@@ -170,7 +176,7 @@ class ListingTests(ServiceCase):
         )
 
 
-class NestedTests(ServiceCase):
+class NestedTests(PagesCase):
     mounts = ("/=memory:///", "deep=memory:///")
 
     def test_within(self) -> None:
@@ -192,6 +198,114 @@ class NestedTests(ServiceCase):
         self.refused("AccessDenied", 403, "DELETE", "/bkt")
         self.refused("InvalidArgument", 400, "PUT", "/bkt/raw/.alluxio-tw/x", b"x")
         self.refused("NoSuchKey", 404, "GET", "/bkt/raw/.alluxio-tw/x")
+
+    def test_mountpoint(self) -> None:
+        """What something is mounted at is no object, and no way to the whole storage."""
+        inner = MemoryUFS(self.service.clock, NoThreads())
+        self.service.put_before("/bkt/raw", inner)
+        inner.put("x", b"inner", "")
+        self.refused("InvalidArgument", 400, "PUT", "/bkt/raw/", b"")
+        self.refused("InvalidArgument", 400, "POST", "/bkt/raw/?uploads")
+        for method in ("GET", "HEAD"):
+            self.assertEqual(self.ask(method, "/bkt/raw/").status, 404)
+        self.ask("DELETE", "/bkt/raw/", status=204)
+        self.assertEqual(self.keys(), ["raw/x"])
+        self.put("raw", b"a sibling")
+        self.assertEqual(self.keys(), ["raw", "raw/x"])
+
+    def test_broken(self) -> None:
+        """A broken nested mount fails the listings that go into it, and no others."""
+        inner = FaultyUFS(MemoryUFS(self.service.clock, NoThreads()))
+        inner.fail("list")
+        self.service.put_before("/bkt/m/raw", inner)
+        for key in ("a", "b", "z"):
+            self.put(key)
+        listed = self.ask("GET", "/bkt?list-type=2&delimiter=/", status=200)
+        self.assertEqual(listed.elements("Key"), ["a", "b", "z"])
+        self.assertEqual(prefixes(listed), ["m/"])
+        self.assertEqual(self.keys("&max-keys=1"), ["a"])
+        self.assertEqual(self.keys("&start-after=n"), ["z"])
+        self.assertEqual(inner.count("list"), 0)
+        self.refused("ServiceUnavailable", 503, "GET", "/bkt?list-type=2")
+
+    def test_uploads(self) -> None:
+        """Uploads into a nested mount are listed with the bucket's others."""
+        self.service.put_before("/bkt/raw", MemoryUFS(self.service.clock, NoThreads()))
+        for key in ("a", "raw/x", "z"):
+            self.upload(key)
+        answer = self.ask("GET", "/bkt?uploads", status=200)
+        self.assertEqual(answer.elements("Key"), ["a", "raw/x", "z"])
+        answer = self.ask("GET", "/bkt?uploads&delimiter=/&max-uploads=2", status=200)
+        self.assertEqual(answer.elements("Key"), ["a"])
+        self.assertEqual(prefixes(answer), ["raw/"])
+        id = self.upload("raw/m")
+        part = self.part(id, 1, b"first", key="raw/m")
+        self.assertEqual(
+            self.complete(id, (1, part.headers["etag"]), key="raw/m").status, 200
+        )
+        self.assertEqual(self.ask("GET", "/bkt/raw/m").body, b"first")
+        self.assertEqual(self.keys(), ["raw/m"])
+
+    def test_across(self) -> None:
+        """Copies go from mount to mount, with what is said of the object."""
+        inner = MemoryUFS(self.service.clock, NoThreads())
+        self.service.put_before("/bkt/raw", inner)
+        self.put("a", b"data", content_type="text/x", x_amz_meta_m="1")
+        for source, target in (("a", "raw/a"), ("raw/a", "b"), ("raw/a", "raw/c")):
+            self.put(target, x_amz_copy_source=f"/bkt/{source}")
+            got = self.ask("GET", f"/bkt/{target}", status=200)
+            self.assertEqual(got.body, b"data")
+            self.assertEqual(got.headers["x-amz-meta-m"], "1")
+            self.assertEqual(got.headers["content-type"], "text/x")
+        self.assertEqual(self.keys(), ["a", "b", "raw/a", "raw/c"])
+        self.ask(
+            "POST",
+            "/bkt?delete",
+            deletion("a", "raw/a"),
+            content_md5=content_md5(deletion("a", "raw/a")),
+            status=200,
+        )
+        self.assertEqual(self.keys(), ["b", "raw/c"])
+
+    KEYS = st.text("ab/-", min_size=1, max_size=6).filter(lambda key: key[0] != "/")
+    PATHS = st.lists(st.sampled_from(["a", "b", "ab"]), min_size=1, max_size=3)
+
+    @settings(max_examples=150, deadline=None)
+    @given(st.data())
+    def test_model(self, data: st.DataObject) -> None:
+        """However mounts are nested, a bucket is listed as if it were one storage."""
+        paths = data.draw(st.sets(self.PATHS.map("/".join), max_size=4))
+        mounts = {"": MemoryUFS(self.service.clock, NoThreads())}
+        self.service.worker.mounts.replace(
+            [Mount.of("/bkt", "test:///", {}, {}, mounts[""], 1)]
+        )
+        for path in paths:
+            mounts[path + "/"] = MemoryUFS(self.service.clock, NoThreads())
+            self.service.put_before(f"/bkt/{path}", mounts[path + "/"])
+        there = set()
+        for prefix, ufs in mounts.items():
+            for key in data.draw(st.sets(self.KEYS, max_size=5)):
+                ufs.put(key, b"", "")
+                whole = prefix + key
+                owner = max(filter(whole.startswith, mounts), key=len)
+                if owner == prefix and whole != owner:
+                    there.add(whole)
+        prefix = data.draw(st.sampled_from(["", "a", "a/", "ab", "a/b/", "b/a"]))
+        for delimiter in ("", "/", "-", "b"):
+            limit = data.draw(st.integers(1, 4))
+            version = data.draw(st.sampled_from([1, 2]))
+            expected = naive(sorted(there), prefix, delimiter)
+            if delimiter == "/":
+                # What is mounted is there, as a folder is, though it be empty.
+                shown = {f"{each}/" for each in paths if f"{each}/" != prefix}
+                folded = naive([*there, *(f"{e}." for e in shown)], prefix, "/")
+                expected = folded
+            query = f"prefix={quote(prefix)}&delimiter={quote(delimiter)}"
+            self.assertEqual(
+                self.pages(version, limit, query),
+                expected,
+                (mounts.keys(), there, prefix, delimiter, limit),
+            )
 
 
 class FolderTests(ServiceCase):
@@ -275,6 +389,8 @@ class BucketTests(ServiceCase):
         """Head and location tell the region."""
         answer = self.ask("HEAD", "/bkt", status=200)
         self.assertEqual(answer.headers["x-amz-bucket-region"], "us-east-1")
+        arn = answer.headers["x-amz-bucket-arn"]
+        self.assertTrue(arn.startswith("arn:aws:s3:::"), arn)
         self.assertIn(b"LocationConstraint", self.ask("GET", "/bkt?location").body)
         for target in ("/missing?location", "/missing?versions", "/missing?uploads"):
             self.refused("NoSuchBucket", 404, "GET", target)

@@ -10,7 +10,10 @@ from urllib.parse import quote
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from zope.interface import implementer
 
+from alluxio_tw.errors import StorageUnavailable
 from alluxio_tw.s3.routing import _TABLE, OPERATIONS
 from alluxio_tw.threads import NoThreads
 from alluxio_tw.ufs.memory import MemoryUFS
@@ -288,3 +291,45 @@ class SlowTests(ServiceCase):
         wire.go()
         self.assertEqual(len(gate), 0)
         self.assertEqual(self.service.accounted[-1].error, "ConnectionAborted")
+
+
+class LogTests(ServiceCase):
+    def test_storage(self) -> None:
+        """A storage that fails is a line in the log, without our own insides."""
+        ufs = FaultyUFS(MemoryUFS(self.service.clock, NoThreads()))
+        self.service.put_before("/faulty", ufs)
+        seen: list[LogEvent] = []
+
+        @implementer(ILogObserver)
+        def see(event: LogEvent) -> None:
+            seen.append(event)
+
+        globalLogPublisher.addObserver(see)
+        self.addCleanup(globalLogPublisher.removeObserver, see)
+        ufs.fail("open", StorageUnavailable("It is down."))
+        self.assertEqual(self.ask("GET", "/faulty/k").status, 503)
+        lines = [formatEvent(event) for event in seen]
+        self.assertEqual(
+            [line for line in lines if "It is down." in line],
+            ["A storage failed: <StorageUnavailable: It is down.>"],
+        )
+        self.assertFalse(any("log_failure" in event for event in seen))
+
+    def test_in_flight(self) -> None:
+        """What is being served is told to who watches."""
+        ufs = FaultyUFS(MemoryUFS(self.service.clock, NoThreads()))
+        self.service.put_before("/faulty", ufs)
+        gate = ufs.hold("open")
+
+        def in_flight() -> str:
+            _, text = self.service.worker.metrics.exposition()
+            lines = text.decode().splitlines()
+            (line,) = (e for e in lines if e.startswith("alluxio_s3_requests_in_f"))
+            return line.split()[1]
+
+        self.assertEqual(in_flight(), "0.0")
+        wire = self.service.connect()
+        wire.send(asked("GET", "/faulty/k"))
+        self.assertEqual(in_flight(), "1.0")
+        gate.open()
+        self.assertEqual(in_flight(), "0.0")

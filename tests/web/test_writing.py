@@ -554,10 +554,12 @@ class LocalTests(ServiceCase):
         """A key that a tree cannot hold is refused clearly."""
         self.put("a", b"")
         self.refused("InvalidRequest", 400, "PUT", "/bkt/a/b", b"x")
-        for key in ("../x", "a/../x", "x" * 256, "a//b", "./a"):
+        self.put("f/g", b"")
+        self.refused("InvalidRequest", 400, "PUT", "/bkt/f", b"x")
+        for key in ("../x", "a/../x", "x" * 256, "a//b", "./a", ".alluxio-tw.file"):
             self.refused("InvalidArgument", 400, "PUT", f"/bkt/{key}", b"x")
             self.ask("GET", f"/bkt/{key}", status=404)
-        self.assertEqual(self.keys(), ["a"])
+        self.assertEqual(self.keys(), ["a", "f/g"])
 
     def test_copy_and_join(self) -> None:
         """Copies and uploads are whole files."""
@@ -604,3 +606,22 @@ class ReadOnlyTests(ServiceCase):
         self.assertEqual(storage._objects, before)
         self.assertEqual(self.ask("GET", "/fixed/k", status=200).body, b"data")
         self.ask("PUT", "/bkt/c", status=200, x_amz_copy_source="fixed/k")
+
+
+class AnyKeyTests(ServiceCase):
+    """Over the local driver, in a tree that is only ours."""
+
+    def setUp(self) -> None:
+        folder = self.mktemp()
+        os.makedirs(os.path.join(folder, "bkt"))
+        self.mounts = (f"/=file://{os.path.abspath(folder)}?keys=any",)
+        super().setUp()
+
+    def test_held(self) -> None:
+        """What a tree can hold only in ways of its own is held as any other key."""
+        keys = ["../x", "./a", "a", "a/", "a/../x", "a//b", "a/b"]
+        for key in keys:
+            self.put(key, key.encode())
+        for key in keys:
+            self.assertEqual(self.ask("GET", f"/bkt/{key}").body, key.encode())
+        self.assertEqual(self.keys(), keys)
