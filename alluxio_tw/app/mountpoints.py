@@ -88,7 +88,7 @@ def mount_points(of: Settings, data: Data) -> tuple[MountPoint, ...]:
     if not any(mount.path == "/" for mount in found.values()):
         # Nobody else looks into this tree: it may hold keys in ways of its own.
         uri = _uri_of_path(data.buckets_folder)
-        root = MountPoint("root", "/", uri, {"keys": "any"}, True)
+        root = MountPoint("root", "/", uri, {"names": "any"}, True)
         found["root"] = root
     # The root of which somebody said that there is none has served its purpose.
     defaults = [(entry.name, names, of[entry]) for entry, names in _S3_DEFAULTS]

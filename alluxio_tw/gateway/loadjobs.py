@@ -217,10 +217,10 @@ class LoadJobs:
             return
         job.ended = self._wall()
         log.info(
-            "the load of {path}: {state} {reason}",
+            "the load of {path}: {state}{reason}",
             path=str(job.scope),
             state=job.state,
-            reason=job.reason,
+            reason=job.reason and f": {job.reason}",
         )
         # Until that is written down, it is known from here.
         self._ending[job.name] = job

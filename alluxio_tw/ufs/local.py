@@ -80,7 +80,7 @@ def make(
     C{buckets} (false: the folders right beneath the root are buckets, and never
     pruned), C{attributes} (C{auto}, or C{sidecar} for never as extended
     attributes), C{glance} (true; false where a C{stat} of a known file may take
-    long, as on a network file system), C{open_files} (512 kept open), C{keys}
+    long, as on a network file system), C{open_files} (512 kept open), C{names}
     (C{tree}: those that other programs find under the same name; C{any}: all that
     can be kept in a tree somehow).
 

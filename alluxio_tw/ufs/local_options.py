@@ -44,7 +44,7 @@ class LocalOptions:
             sidecar=given.choice("attributes", "auto", ("auto", "sidecar")) != "auto",
             glance=given.truth("glance", True),
             open_files=max(1, given.size("open_files", 512)),
-            any_key=given.choice("keys", "tree", ("tree", "any")) == "any",
+            any_key=given.choice("names", "tree", ("tree", "any")) == "any",
         )
         given.finish()
         return found

@@ -285,3 +285,28 @@ class ExpiredTests(AccessCase):
             target = urlunsplit(("", "", parts.path, urlencode(query), ""))
             answer = self.wire().ask("GET", target)
             self.assertEqual((answer.code, answer.status), (code, status), answer)
+
+
+class SharedTreeTests(BlackboxCase):
+    """
+    A directory that other programs look into.
+    """
+
+    setting = set_up(mounts=("tree={here}/tree",))
+
+    def test_refused(self) -> None:
+        """What a tree has no place for under its own name is refused in plain words."""
+        from botocore.exceptions import ClientError
+
+        s3 = self.s3()
+        for key in ("file", "folder/file"):
+            s3.put_object(Bucket="tree", Key=key, Body=b"x")
+        for key in ("file/beneath", "folder", "a/../b", "./a", "a//b", "b" * 256):
+            error = self.assertRaises(
+                ClientError, s3.put_object, Bucket="tree", Key=key, Body=b"y"
+            )
+            answer = error.response
+            self.assertEqual(answer["ResponseMetadata"]["HTTPStatusCode"], 400, key)
+            self.refused("NoSuchKey", 404, s3.get_object, Bucket="tree", Key=key)
+        found = s3.list_objects_v2(Bucket="tree")["Contents"]
+        self.assertEqual([each["Key"] for each in found], ["file", "folder/file"])

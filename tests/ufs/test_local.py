@@ -42,7 +42,7 @@ class AnyKeyContractTests(UnderFileSystemContract, TestCase):
     def make_ufs(self) -> IUnderFileSystem:
         root = self.mktemp()
         os.mkdir(root)
-        options = {"keys": "any", "sync": "false"}
+        options = {"names": "any", "sync": "false"}
         return make("file://" + os.path.abspath(root), options, in_threads())
 
 

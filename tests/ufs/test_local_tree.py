@@ -37,7 +37,7 @@ class LocalTestCase(SynchronousTestCase):
 
     def mount(self, **options: str) -> LocalUFS:
         around = Surroundings(IReactorTime(reactor), NoThreads())
-        given = {"sync": "false", "keys": "any", **options}
+        given = {"sync": "false", "names": "any", **options}
         made = make("file://" + self.root, given, around)
         assert isinstance(made, LocalUFS)
         self.addCleanup(made.close)
@@ -387,7 +387,7 @@ class FolderTests(LocalTestCase):
 
     def test_shared(self) -> None:
         """In a tree that others look into, no name is a file and a folder at once."""
-        self.ufs = self.mount(keys="tree")
+        self.ufs = self.mount(names="tree")
         self.put("a/b/key")
         self.put("m/", b"")
         self.put("f")
@@ -409,7 +409,7 @@ class FolderTests(LocalTestCase):
         self.put("a")
         self.put("a/b")
         self.put("..")
-        self.ufs = self.mount(keys="tree")
+        self.ufs = self.mount(names="tree")
         for key in ("..", "a", "a/b"):
             self.assertEqual(self.get(key), b"data")
         self.put("a", b"new")

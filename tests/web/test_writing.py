@@ -614,7 +614,7 @@ class AnyKeyTests(ServiceCase):
     def setUp(self) -> None:
         folder = self.mktemp()
         os.makedirs(os.path.join(folder, "bkt"))
-        self.mounts = (f"/=file://{os.path.abspath(folder)}?keys=any",)
+        self.mounts = (f"/=file://{os.path.abspath(folder)}?names=any",)
         super().setUp()
 
     def test_held(self) -> None:
