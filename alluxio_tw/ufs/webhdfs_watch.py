@@ -10,7 +10,12 @@ from typing import cast
 from OpenSSL import SSL
 from service_identity import VerificationError
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionClosed,
+    DNSLookupError,
+)
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from twisted.web.client import (
@@ -24,13 +29,14 @@ from alluxio_tw.deferreds import deferred
 
 _UNREACHED = (
     ConnectError,
+    ConnectingCancelledError,
     ConnectionClosed,
     DNSLookupError,
     RequestGenerationFailed,
     RequestTransmissionFailed,
     ResponseFailed,
 )
-_UNSENT = (ConnectError, DNSLookupError)
+_UNSENT = (ConnectError, ConnectingCancelledError, DNSLookupError)
 
 
 class Unreached(Exception):
@@ -94,7 +100,11 @@ async def watched(
         raise
     except _UNREACHED as error:
         if is_set(lambda: late):
-            raise Unreached("The storage does not answer in time.") from error
+            # It may not even have been sent: the connection did not stand.
+            unsent = isinstance(error, _UNSENT)
+            raise Unreached(
+                "The storage does not answer in time.", unsent=unsent
+            ) from error
         raise _unreached(error) from error
 
 

@@ -11,12 +11,15 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher, textFileLogObserver
 from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.web.client import ResponseNeverReceived
 
 from alluxio_tw import errors
 from alluxio_tw.errors import (
@@ -43,6 +46,7 @@ from alluxio_tw.ufs.webhdfs_namenodes import Namenodes
 from alluxio_tw.ufs.webhdfs_names import encoded
 from alluxio_tw.ufs.webhdfs_options import HdfsOptions, read_options
 from alluxio_tw.ufs.webhdfs_stat import Stat
+from alluxio_tw.ufs.webhdfs_watch import Unreached, watched
 from tests.servers.scripted import Act, ScriptedServer, Talk, answer, reset, silence
 
 TOKEN = "KAAKSm9i-very_secret_indeed"
@@ -460,6 +464,39 @@ class RedirectTests(SynchronousTestCase):
         namenodes.leave("b:1")
         namenodes.leave("c:1")
         self.assertEqual(namenodes.active, "a:1")
+
+
+class WatchTests(SynchronousTestCase):
+    """Requests that are given up."""
+
+    def test_late(self) -> None:
+        """Who is given up while connecting is told as one who was not heard."""
+        for error, unsent in (
+            (ConnectingCancelledError(IPv4Address("TCP", "127.0.0.1", 1)), True),
+            (CancelledError(), False),
+            (ResponseNeverReceived([]), False),
+        ):
+            clock = Clock()
+            request: Deferred[Any] = Deferred(
+                lambda d, error=error: d.errback(error)  # type: ignore[misc]
+            )
+            result = watched(request, clock, 1.0)
+            self.assertNoResult(result)
+            clock.advance(1.0)
+            found = self.failureResultOf(result, Unreached).value
+            self.assertEqual((found.again, found.unsent), (True, unsent))
+
+    def test_forsaken(self) -> None:
+        """Who loses interest hears of that, and of nothing else."""
+        for error in (CancelledError(), ResponseNeverReceived([])):
+            request: Deferred[Any] = Deferred(
+                lambda d, error=error: d.errback(error)  # type: ignore[misc]
+            )
+            clock = Clock()
+            result = watched(request, clock, 1.0)
+            result.cancel()
+            self.failureResultOf(result, CancelledError)
+            self.assertEqual(clock.getDelayedCalls(), [])
 
 
 class IdentityTests(ScriptedCase):
