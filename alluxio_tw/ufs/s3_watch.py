@@ -10,13 +10,24 @@ import attrs
 from OpenSSL import SSL
 from service_identity import VerificationError
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionClosed,
+    DNSLookupError,
+)
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from alluxio_tw.ufs.s3_connection import Broken, Garbled, Response
 
-_UNREACHED = (Broken, ConnectError, ConnectionClosed, DNSLookupError)
+_UNREACHED = (
+    Broken,
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionClosed,
+    DNSLookupError,
+)
 
 
 class Unreached(Exception):
