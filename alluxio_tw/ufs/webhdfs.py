@@ -5,13 +5,15 @@ Folders are prefixes, as in any tree.  What other programs change is seen with t
 question.  The modules beside this one hold the parts: questions and redirects
 (L{webhdfs_wire}, L{webhdfs_namenodes}, L{webhdfs_datanodes}), who asks
 (L{webhdfs_identity}), files and what is said about them (L{webhdfs_files},
-L{webhdfs_records}), reading (L{webhdfs_reading}, L{webhdfs_bodies}), writing (L{webhdfs_placing}, L{webhdfs_outflow}), joining
-(L{webhdfs_joining}), listing (L{webhdfs_listing}, L{webhdfs_children}) and buckets
+L{webhdfs_records}), reading (L{webhdfs_reading}, L{webhdfs_bodies}), writing (L{webhdfs_placing}, L{webhdfs_outflow}), verifying
+(L{webhdfs_verifying}, L{webhdfs_checksum}), joining (L{webhdfs_joining}), listing (L{webhdfs_listing}, L{webhdfs_children}) and buckets
 (L{webhdfs_folders}).
 
-GETFILECHECKSUM is not asked: what it answers depends on how a file is cut into blocks,
-so it is nobody's MD5, and it reads the whole file to tell what a file's number and
-time tell for nothing.  Datanodes verify what they read against checksums of their own.
+GETFILECHECKSUM is asked where a mount says C{verify-writes=true}: of a file that was
+written, before it becomes current.  It makes no ETag and no version: what it answers
+depends on how a file is cut into blocks, so it is nobody's MD5, and a file's number and
+time tell for nothing whether it is another.  Datanodes verify what they read against
+checksums of their own.
 """
 
 from __future__ import annotations
@@ -67,6 +69,7 @@ from alluxio_tw.ufs.webhdfs_options import HdfsOptions, read_options
 from alluxio_tw.ufs.webhdfs_placing import Ground, HdfsPlacing
 from alluxio_tw.ufs.webhdfs_reading import HdfsReading, Versions
 from alluxio_tw.ufs.webhdfs_sweeping import sweep
+from alluxio_tw.ufs.webhdfs_verifying import Verifying
 from alluxio_tw.ufs.webhdfs_wire import Wire
 
 _CLOSING = 5.0
@@ -158,7 +161,13 @@ class HdfsUFS:
         if given.block_size:
             params.append(("blocksize", str(given.block_size)))
         self._ground = Ground(
-            self._files, around.threads, tuple(params), given.write_pause
+            self._files,
+            around.threads,
+            tuple(params),
+            given.write_pause,
+            Verifying(wire, around.threads, given.block_size)
+            if given.verify_writes
+            else None,
         )
         self._joining = Joining(self._ground)
         self._listing = HdfsListing(self._files)
@@ -192,7 +201,10 @@ class HdfsUFS:
     async def place(
         self, path: str, size: int | None, attributes: Attributes | None = None
     ) -> IPlacing:
-        return HdfsPlacing(self._ground, for_writing(path))
+        at = for_writing(path)
+        verifying = self._ground.verifying
+        checksum = None if verifying is None else await verifying.begin()
+        return HdfsPlacing(self._ground, at, checksum)
 
     @deferred
     async def describe(

@@ -49,6 +49,7 @@ class HdfsOptions:
     :ivar attributes: ETags and what else is said about an object are kept as
         extended attributes of its file.
     :ivar concat: parts of an upload become one file by joining their blocks.
+    :ivar verify_writes: what was written is compared with its checksum in HDFS.
     :ivar verify: the servers must prove who they are.
     :ivar ca_file: authorities to trust in place of the system's, in PEM.
     """
@@ -71,6 +72,7 @@ class HdfsOptions:
     block_size: int = 0
     attributes: bool = True
     concat: bool = True
+    verify_writes: bool = False
     verify: bool = True
     ca_file: str = ""
 
@@ -135,6 +137,7 @@ def read_options(uri: str, options: Mapping[str, str], user: str) -> HdfsOptions
         block_size=given.size("block-size", 0),
         attributes=given.truth("attributes", True),
         concat=given.truth("concat", True),
+        verify_writes=given.truth("verify-writes", False),
         verify=given.truth("verify", True),
         ca_file=given.text("ca-file"),
     )

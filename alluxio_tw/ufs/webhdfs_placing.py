@@ -31,6 +31,7 @@ from alluxio_tw.ufs.demands import demanded
 from alluxio_tw.ufs.filespans import read_span
 from alluxio_tw.ufs.local_faults import translated
 from alluxio_tw.ufs.local_records import Record
+from alluxio_tw.ufs.webhdfs_checksum import Checksum
 from alluxio_tw.ufs.webhdfs_datanodes import Target
 from alluxio_tw.ufs.webhdfs_faults import Complaint
 from alluxio_tw.ufs.webhdfs_files import HdfsFiles
@@ -38,6 +39,7 @@ from alluxio_tw.ufs.webhdfs_names import SCRATCH
 from alluxio_tw.ufs.webhdfs_outflow import Outflow
 from alluxio_tw.ufs.webhdfs_undisturbed import settled, unstoppable
 from alluxio_tw.ufs.webhdfs_upload import Upload, judged
+from alluxio_tw.ufs.webhdfs_verifying import Verifying
 from alluxio_tw.ufs.webhdfs_wire import Asking
 
 _GATHERED = 256 << 10
@@ -53,6 +55,8 @@ class Ground:
 
     :ivar params: what the files that are made are to be like.
     :ivar pause: seconds after which a writer that pauses loses its connection.
+    :ivar verifying: compares what was written with its checksum; L{None} if nobody
+        wants that.
     :ivar live: names of ours that are being written.
     """
 
@@ -60,6 +64,7 @@ class Ground:
     threads: IThreads
     params: tuple[tuple[str, str], ...] = ()
     pause: float = 10.0
+    verifying: Verifying | None = None
     live: set[str] = attrs.field(factory=set)
 
     def scratch(self) -> str:
@@ -135,11 +140,13 @@ class Ground:
         record: Record,
         demand: Demand,
         modified: int | None = None,
+        checksum: Checksum | None = None,
     ) -> Status:
         """
         Make a file of ours, complete, the current object.
 
         :param size: what it must have.
+        :param checksum: of what it must have, if that is to be verified.
         :raises PreconditionFailed: the demand does not hold.
         :raises PathConflict: something stands in the way.
         """
@@ -149,6 +156,8 @@ class Ground:
         stat = await files.file(source)
         if stat.size != size:
             raise StorageUnavailable("The storage lost some of what was written.")
+        if self.verifying is not None and checksum is not None:
+            await self.verifying.verify(files.absolute(source), stat, checksum)
         made = await files.describe(source, stat, record)
 
         async def rename() -> None:
@@ -185,6 +194,7 @@ class HdfsPlacing:
 
     _ground: Ground
     _path: str
+    _checksum: Checksum | None = None
     _held: bytearray = attrs.field(factory=bytearray, init=False, repr=False)
     _name: str = attrs.field(default="", init=False)
     _upload: Upload | None = attrs.field(default=None, init=False)
@@ -246,6 +256,10 @@ class HdfsPlacing:
         if self._over:
             raise StorageUnavailable("This write was given up.")
         self._size += len(data)
+        if self._checksum is not None and self._ground.verifying is not None:
+            await self._ground.verifying.add(self._checksum, data)
+            if self._is_over():
+                raise StorageUnavailable("This write was given up.")
         if self._upload is None and len(self._held) + len(data) < _GATHERED:
             self._held += data
             return
@@ -292,7 +306,13 @@ class HdfsPlacing:
             self._name = await ground.create([self._held])
             self._created = True
         made = await ground.become(
-            self._name, self._size, self._path, record, demand, modified
+            self._name,
+            self._size,
+            self._path,
+            record,
+            demand,
+            modified,
+            self._checksum,
         )
         self._name = ""
         return made

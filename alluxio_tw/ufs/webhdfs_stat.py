@@ -26,6 +26,8 @@ class Stat:
     :ivar id: its number.
     :ivar modified: milliseconds since the epoch.
     :ivar children: how many names are in a folder; L{None} if it was not told.
+    :ivar plain: its blocks hold its bytes as they are: neither encrypted nor
+        erasure-coded.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Stat:
     is_folder: bool
     children: int | None = None
     block_size: int = 0
+    plain: bool = True
 
     @property
     def version(self) -> str:
@@ -64,6 +67,7 @@ def stat_of(found: Any) -> Stat:
             found["type"] == "DIRECTORY",
             None if children is None else int(children),
             int(found.get("blockSize", 0)),
+            not (found.get("encBit") or found.get("ecBit")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StorageUnavailable("The storage answered what is no WebHDFS.") from error

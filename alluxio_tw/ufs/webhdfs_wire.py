@@ -140,6 +140,33 @@ class Wire:
         arrival.when_over(released)
         return arrival
 
+    async def fetched(self, asking: Asking, timeout: float) -> dict[str, Any]:
+        """
+        As L{ask}, where it is a datanode that has the answer.
+
+        :param timeout: seconds that it may take to find it.
+        :raises Complaint: HDFS refuses.
+        :raises StorageUnavailable: no datanode answers.
+        """
+
+        async def whereto() -> Target | dict[str, Any]:
+            found = await self._redirect(asking)
+            if isinstance(found, Arrival):
+                return _document_of(await found.all(ANSWER_MOST))
+            return found
+
+        async def once(target: Target) -> dict[str, Any]:
+            released = await self._calling.take()
+            try:
+                response = await self.send(b"GET", target, timeout=timeout)
+                if response.code != 200:
+                    await self.refused(response)
+                return await self._document(response, "", _nothing)
+            finally:
+                released()
+
+        return await self._delivered(whereto, once)
+
     async def sent(
         self,
         asking: Callable[[], Asking],
@@ -338,15 +365,7 @@ class Wire:
             raise Unreached(error.message) from error
         if response.code >= 300:
             raise StorageUnavailable("The storage answered what is no WebHDFS.")
-        if not body:
-            return {}
-        try:
-            found = json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise StorageUnavailable(
-                "The storage answered what is no WebHDFS."
-            ) from error
-        return found if isinstance(found, dict) else {}
+        return _document_of(body)
 
     async def _redirected(
         self, response: IResponse, namenode: str, released: Released
@@ -360,6 +379,16 @@ class Wire:
         except GatewayError as error:
             raise Unreached(error.message) from error
         return self.datanodes.target(where[0])
+
+
+def _document_of(body: bytes) -> dict[str, Any]:
+    if not body:
+        return {}
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise StorageUnavailable("The storage answered what is no WebHDFS.") from error
+    return found if isinstance(found, dict) else {}
 
 
 def _nothing() -> None:

@@ -39,7 +39,7 @@ from alluxio_tw.testing.ufs_objects import drain
 from alluxio_tw.threads import PooledThreads
 from alluxio_tw.ufs.webhdfs import make
 from alluxio_tw.ufs.webhdfs_datanodes import SHUNNED, Datanodes
-from alluxio_tw.ufs.webhdfs_faults import complaint
+from alluxio_tw.ufs.webhdfs_faults import Complaint, complaint
 from alluxio_tw.ufs.webhdfs_files import HdfsFiles
 from alluxio_tw.ufs.webhdfs_identity import Negotiated
 from alluxio_tw.ufs.webhdfs_namenodes import Namenodes
@@ -47,6 +47,7 @@ from alluxio_tw.ufs.webhdfs_names import encoded
 from alluxio_tw.ufs.webhdfs_options import HdfsOptions, read_options
 from alluxio_tw.ufs.webhdfs_stat import Stat
 from alluxio_tw.ufs.webhdfs_watch import Unreached, watched
+from alluxio_tw.ufs.webhdfs_wire import Asking
 from tests.servers.scripted import Act, ScriptedServer, Talk, answer, reset, silence
 
 TOKEN = "KAAKSm9i-very_secret_indeed"
@@ -276,6 +277,22 @@ class DatanodeTests(ScriptedCase):
         body = await ufs.read("key", self.STATUS, Span(0, 4))
         self.assertEqual(await drain(body), b"data")
         self.assertEqual(ufs._wire.reading.busy, 0)
+
+    async def test_fetched(self) -> None:
+        """What a datanode has to answer comes by a redirect, or from a proxy at once."""
+        asking = Asking(b"GET", "GETFILECHECKSUM", "/root/key")
+        ufs = await self.mount(
+            document({"by": "proxy"}),
+            redirect,
+            document({"by": "datanode"}),
+            redirect,
+            refusal(404, "FileNotFoundException"),
+        )
+        for by in ("proxy", "datanode"):
+            self.assertEqual(await ufs._wire.fetched(asking, 5.0), {"by": by})
+        work = Deferred.fromCoroutine(ufs._wire.fetched(asking, 5.0))
+        error = await self.fails(work, Complaint)
+        self.assertEqual(str(error), "404 FileNotFoundException")
 
     async def test_no_redirect(self) -> None:
         """A write that is not sent anywhere is no success."""
@@ -631,6 +648,7 @@ class WordsTests(SynchronousTestCase):
             ("webhdfs://nn/", {"block-size": "1KB"}, "less than 1MB"),
             ("webhdfs://nn/", {"timeout": "0s"}, "less than a millisecond"),
             ("webhdfs://nn/", {"verify": "false"}, "swebhdfs://"),
+            ("webhdfs://nn/", {"verify-writes": "often"}, "verify-writes"),
             ("swebhdfs://nn/", {"verify": "false", "ca-file": "x"}, "no use"),
         ):
             error = self.assertRaises(
