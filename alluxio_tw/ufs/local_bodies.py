@@ -20,7 +20,8 @@ from alluxio_tw.ufs.filespans import read_span
 from alluxio_tw.ufs.local_faults import translated
 from alluxio_tw.ufs.local_handles import OpenFile
 
-SLICE = 256 << 10
+SLICE = 64 << 10
+"""Bytes at a time: each of hundreds of loads holds one of these."""
 
 
 @implementer(IBody)
