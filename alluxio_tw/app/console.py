@@ -6,17 +6,21 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
 from rich.console import Console
 from rich.table import Table
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
 from alluxio_tw.app import config
 from alluxio_tw.app.config import Config
 from alluxio_tw.errors import GatewayError
+from alluxio_tw.state.embedded import EmbeddedState
+from alluxio_tw.threads import NoThreads
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -85,6 +89,30 @@ def loaded(
     for warning in found.warnings:
         click.echo(f"Warning: {warning}", err=True)
     return found
+
+
+@contextmanager
+def daemon_state(found: Config) -> Iterator[EmbeddedState]:
+    """
+    The state of the daemon that is configured so, opened beside it; noted if there
+    was none yet.
+    """
+    if not os.path.exists(found.data.state_folder):
+        click.echo(
+            f"Note: {found.data.folder} is new; is it the alluxio.tw.data.dir of "
+            "the daemon?",
+            err=True,
+        )
+    state = EmbeddedState.open(
+        found.data.state_folder,
+        Clock(),
+        NoThreads(),
+        capacity=found.data.state_bytes,
+    )
+    try:
+        yield state
+    finally:
+        now(state.close())
 
 
 def now(done: Deferred[T]) -> T:

@@ -5,21 +5,25 @@ the running daemon, which hears of it within a second or two.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar
 
 import click
-from twisted.internet.task import Clock
 
-from alluxio_tw.app.console import Group, OneLine, configured, loaded, now, show
+from alluxio_tw.app.console import (
+    Group,
+    OneLine,
+    configured,
+    daemon_state,
+    loaded,
+    now,
+    show,
+)
 from alluxio_tw.gateway import keyfile
 from alluxio_tw.gateway.keys import AccessKey, AccessKeys
 from alluxio_tw.s3.dates import iso8601
-from alluxio_tw.state.embedded import EmbeddedState
-from alluxio_tw.threads import NoThreads
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -50,25 +54,11 @@ def with_keys(command: Callable[..., None]) -> Callable[..., None]:
         **rest: Any,
     ) -> None:
         found = loaded(file, definitions, mounts)
-        if not os.path.exists(found.data.state_folder):
-            click.echo(
-                f"Note: {found.data.folder} is new; is it the alluxio.tw.data.dir of "
-                "the daemon?",
-                err=True,
-            )
-        state = EmbeddedState.open(
-            found.data.state_folder,
-            Clock(),
-            NoThreads(),
-            capacity=found.data.state_bytes,
-        )
-        try:
+        with daemon_state(found) as state:
             keys = AccessKeys(state)
             if found.s3.access_keys:
                 keys.write(keyfile.read(found.s3.access_keys).keys)
             command(keys, **rest)
-        finally:
-            now(state.close())
 
     return run
 

@@ -6,7 +6,6 @@ running daemon, which is asked whether it has them.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -14,10 +13,17 @@ from typing import Any, TypeVar
 
 import attrs
 import click
-from twisted.internet.task import Clock
 
 from alluxio_tw.app.config import Config
-from alluxio_tw.app.console import Group, OneLine, configured, loaded, now, show
+from alluxio_tw.app.console import (
+    Group,
+    OneLine,
+    configured,
+    daemon_state,
+    loaded,
+    now,
+    show,
+)
 from alluxio_tw.app.control import ControlClient, DaemonAway
 from alluxio_tw.app.kinds import quoted
 from alluxio_tw.app.mountcheck import require
@@ -35,8 +41,6 @@ from alluxio_tw.namespace.entries import (
 )
 from alluxio_tw.namespace.mount import mount_path
 from alluxio_tw.namespace.options import shown_uri
-from alluxio_tw.state.embedded import EmbeddedState
-from alluxio_tw.threads import NoThreads
 from alluxio_tw.ufs.uris import locate
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -104,23 +108,9 @@ def with_tool(command: Callable[..., None]) -> Callable[..., None]:
         **rest: Any,
     ) -> None:
         found = loaded(file, definitions, mounts)
-        if not os.path.exists(found.data.state_folder):
-            click.echo(
-                f"Note: {found.data.folder} is new; is it the alluxio.tw.data.dir of "
-                "the daemon?",
-                err=True,
-            )
-        state = EmbeddedState.open(
-            found.data.state_folder,
-            Clock(),
-            NoThreads(),
-            capacity=found.data.state_bytes,
-        )
-        try:
+        with daemon_state(found) as state:
             entries = MountEntries(state)
             command(Tool(found, state, entries, ControlClient.of(found)), **rest)
-        finally:
-            now(state.close())
 
     return run
 
