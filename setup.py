@@ -21,6 +21,7 @@ INSTALL = [
     "lmdb>=1.5",
     "awscrt>=0.23.8",
     "xxhash>=3.5",
+    "zlib-ng>=1.0",
     "mmh3>=5.0",
     "google-re2>=1.1",
     "javaproperties>=0.8.2",

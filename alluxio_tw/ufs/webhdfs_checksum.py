@@ -14,20 +14,20 @@ from __future__ import annotations
 
 import re
 import struct
-import zlib
 from collections.abc import Callable
 from hashlib import md5
 from typing import Any
 
 import attrs
 from awscrt import checksums as crt
+from zlib_ng import zlib_ng
 
 from alluxio_tw.errors import StorageUnavailable
 
 Data = bytes | bytearray | memoryview
 
 _CRCS: dict[str, Callable[[Data, int], int]] = {
-    "CRC32": zlib.crc32,
+    "CRC32": zlib_ng.crc32,
     "CRC32C": crt.crc32c,
 }
 
