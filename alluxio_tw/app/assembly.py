@@ -31,6 +31,7 @@ from alluxio_tw.app.storage import (
 from alluxio_tw.cache.disk import DiskStore
 from alluxio_tw.cache.pipeline import PageCache
 from alluxio_tw.cache.stats import CacheStats
+from alluxio_tw.congestion import AUTO, by_distance
 from alluxio_tw.deferreds import deferred
 from alluxio_tw.errors import GatewayError
 from alluxio_tw.gateway.buckets import Buckets
@@ -120,6 +121,7 @@ class Worker:
             refused=lambda: self.metrics.connection_refused(scheme),
             answer_error=self.resource.answer_error,
             intake=self._intake,
+            settle=by_distance() if edge.congestion == AUTO else None,
         )
         self.sites.append(site)
         return site

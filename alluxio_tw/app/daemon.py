@@ -43,6 +43,7 @@ from alluxio_tw.app.greeting import greet
 from alluxio_tw.app.sections import Logs
 from alluxio_tw.app.storage import make_folders, rule_bounds, try_mounts
 from alluxio_tw.app.tls import Certificates
+from alluxio_tw.congestion import AUTO, SYSTEM, TCP_CONGESTION
 from alluxio_tw.deferreds import deferred
 from alluxio_tw.errors import WrongConfiguration
 from alluxio_tw.gateway import keyfile
@@ -57,7 +58,6 @@ from alluxio_tw.web.site import Site
 TIDY_SECONDS = 3600.0
 """How often leftovers are looked for."""
 
-TCP_CONGESTION = 13
 
 M_ARENA_MAX = -8
 
@@ -225,7 +225,7 @@ class Daemon(Service):
                 raise _cannot_listen(name, host, port, str(failure.value.socketError))
             failure.raiseException()
         congestion = self._config.edge.congestion
-        if congestion:
+        if congestion not in (AUTO, SYSTEM):
             made: Any = self._ports[-1]
             try:
                 made.socket.setsockopt(
@@ -234,7 +234,7 @@ class Daemon(Service):
             except OSError as error:
                 raise WrongConfiguration(
                     f"alluxio.worker.s3.tcp.congestion: {congestion!r} is not to be had "
-                    f"here: {error.strerror}; leave it empty for the system's"
+                    f"here: {error.strerror}; write auto, or system for the system's"
                 ) from error
 
     def startService(self) -> None:

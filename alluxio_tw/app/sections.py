@@ -25,7 +25,7 @@ class Edge:
     :ivar https_port: for HTTPS; L{None} if there is no certificate.
     :ivar head_bytes: of a header block.
     :ivar idle_seconds: between requests; nought is for ever.
-    :ivar congestion: of TCP; empty is the system's.
+    :ivar congestion: of TCP: C{auto}, C{system} or its name.
     :ivar requests: worked on at once.
     :ivar requests_each: of these, one client's.
     :ivar requests_waiting: that wait for their turn.

@@ -20,6 +20,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from alluxio_tw.congestion import by_distance
 from alluxio_tw.errors import StorageUnavailable
 from alluxio_tw.ibody import IBody
 from alluxio_tw.ufs.s3_bodies import Arrival, Relaying, Sending
@@ -27,7 +28,7 @@ from alluxio_tw.ufs.s3_bodies import Arrival, Relaying, Sending
 HEAD_MOST = 64 << 10
 """Bytes of an answer's head."""
 
-READ = 256 << 10
+READ = 1 << 20
 """Bytes that are read from a socket at a time, while few are."""
 
 
@@ -100,6 +101,11 @@ class Connection(Protocol):
         set_no_delay = getattr(self.transport, "setTcpNoDelay", None)
         if set_no_delay is not None:
             set_no_delay(True)
+        beneath: Any = self.transport
+        end = getattr(getattr(beneath, "transport", beneath), "socket", None)
+        settle = by_distance()
+        if settle is not None and end is not None:
+            settle(end)
 
     def ask(
         self,

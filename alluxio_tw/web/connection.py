@@ -113,13 +113,20 @@ class HTTPConnection(Protocol):
         elif not self.secure and hasattr(transport, "socket"):
             self.socket = transport.socket
             self.socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
-            self.site.watch(transport)
+            self._settle(transport)
         elif hasattr(transport, "setTcpNoDelay"):
             transport.setTcpNoDelay(True)
             # Beneath TLS.
-            self.site.watch(getattr(transport, "transport", None))
+            self._settle(getattr(transport, "transport", None))
         self.touched = self.site.now
         self.site.opened(self)
+
+    def _settle(self, transport: Any) -> None:
+        """What a TCP connection gets when it is new."""
+        settle = self.site.settle
+        if settle is not None and hasattr(transport, "socket"):
+            settle(transport.socket)
+        self.site.watch(transport)
 
     def connectionLost(self, reason: Failure = Failure(Exception())) -> None:  # noqa: B008
         self.lost = True

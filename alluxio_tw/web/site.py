@@ -8,6 +8,7 @@ import base64
 import time
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
+from socket import socket
 from time import perf_counter
 from typing import Any
 
@@ -73,6 +74,7 @@ class Site(Factory):
     :ivar wall: seconds since the epoch, likewise.
     :ivar draining: no further requests are taken.
     :ivar intake: the memory that request bodies may take.
+    :ivar settle: what is done to the socket of each new TCP connection, if anything.
     """
 
     noisy = False
@@ -93,6 +95,7 @@ class Site(Factory):
         host_id: str | None = None,
         answer_error: Callable[[Request, Failure], None] | None = None,
         intake: Intake | None = None,
+        settle: Callable[[socket], None] | None = None,
     ) -> None:
         self.clock = clock
         self.threads = threads
@@ -107,6 +110,7 @@ class Site(Factory):
         self.wall = time.time()
         self.draining = False
         self.intake = intake or Intake(INTAKE)
+        self.settle = settle
         self.numbers = 0
         self.id_prefix = reply.token(4)
         self.host_id = host_id or base64.b64encode(reply.token(16).encode()).decode()
