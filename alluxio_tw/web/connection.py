@@ -78,6 +78,8 @@ class HTTPConnection(Protocol):
         self.peer = peer
         self.secure = secure
         self.socket: Any = None
+        # The transport of the socket: beneath TLS, if there is any.
+        self._wire: Any = None
         self.touched = site.now
         self.current: Request | None = None
         self._waiting: deque[Request] = deque()
@@ -109,7 +111,7 @@ class HTTPConnection(Protocol):
         own = getattr(transport, "socket", None)
         if own is not None and own.family == AF_UNIX:
             # The control socket: no TCP, and no hurry.
-            pass
+            self._wire = transport
         elif not self.secure and hasattr(transport, "socket"):
             self.socket = transport.socket
             self.socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
@@ -123,6 +125,7 @@ class HTTPConnection(Protocol):
 
     def _settle(self, transport: Any) -> None:
         """What a TCP connection gets when it is new."""
+        self._wire = transport
         settle = self.site.settle
         if settle is not None and hasattr(transport, "socket"):
             settle(transport.socket)
@@ -308,6 +311,11 @@ class HTTPConnection(Protocol):
             self._over(receiving)
 
     # --- the request's side ----------------------------------------------------
+
+    def stride(self, size: int) -> None:
+        """Read so many bytes at a time from the socket."""
+        if hasattr(self._wire, "bufferSize"):
+            self._wire.bufferSize = size
 
     def hold(self) -> None:
         """Stop reading from the socket: what was received is not taken yet."""

@@ -19,6 +19,12 @@ from __future__ import annotations
 
 import attrs
 
+STRIDE = 64 << 10
+"""Bytes that are read from a socket at a time; what Twisted does by itself."""
+
+LONG_STRIDE = 256 << 10
+"""The same of a body, while there are few: fewer turns for the same bytes."""
+
 
 @attrs.define(eq=False)
 class Intake:
@@ -27,12 +33,19 @@ class Intake:
 
     :ivar limit: in bytes.
     :ivar used: bytes received that nobody is done with.
+    :ivar bodies: how many are arriving.
     """
 
     limit: int
     used: int = attrs.field(default=0, init=False)
+    bodies: int = attrs.field(default=0, init=False)
 
     @property
     def scarce(self) -> bool:
         """Nobody should read ahead."""
         return 2 * self.used >= self.limit
+
+    @property
+    def stride(self) -> int:
+        """How much of a body is read from its socket at a time."""
+        return LONG_STRIDE if 4 * self.bodies * LONG_STRIDE <= self.limit else STRIDE

@@ -21,6 +21,7 @@ from alluxio_tw.errors import IncompleteBody, InvalidRequest
 from alluxio_tw.gateway.identity import ANONYMOUS
 from alluxio_tw.ibody import IBody, Piece
 from alluxio_tw.s3.sigv4 import ChunkSigner
+from alluxio_tw.web.intake import STRIDE
 
 if TYPE_CHECKING:
     from alluxio_tw.web.admission import Pass
@@ -185,6 +186,10 @@ class RequestBody:
         self._unwanted = False
         self._error: Exception | None = None
         self._reader: Deferred[Piece | None] | None = None
+        self._arriving = length is None or length > STRIDE
+        if self._arriving:
+            self._intake.bodies += 1
+            connection.stride(self._intake.stride)
 
     # --- the connection's side
 
@@ -206,6 +211,7 @@ class RequestBody:
     def complete(self) -> None:
         """All of it arrived."""
         self._whole = True
+        self._arrived()
         if self._reader is not None:
             self._deliver()
 
@@ -213,6 +219,7 @@ class RequestBody:
         """The rest will not come, or not as it should."""
         if self._error is None and not self._whole:
             self._error = error
+        self._arrived()
         if self._reader is not None:
             self._deliver()
 
@@ -232,6 +239,7 @@ class RequestBody:
     def discard(self) -> None:
         """Let the rest come and be forgotten."""
         self._unwanted = True
+        self._arrived()
         self._empty()
         self._connection.unhold()
 
@@ -276,6 +284,13 @@ class RequestBody:
         self._lent = 0
 
     # --- within
+
+    def _arrived(self) -> None:
+        """Nothing more of it comes, or is taken."""
+        if self._arriving:
+            self._arriving = False
+            self._intake.bodies -= 1
+            self._connection.stride(STRIDE)
 
     def _empty(self) -> None:
         self._intake.used -= self._held
