@@ -15,7 +15,7 @@ import attrs
 
 from alluxio_tw.app import properties as p
 from alluxio_tw.app import sources
-from alluxio_tw.app.mountpoints import MountPoint, mount_points
+from alluxio_tw.app.mountpoints import MountPoint, StorageDefaults, mount_points
 from alluxio_tw.app.sections import (
     S3,
     Admin,
@@ -63,6 +63,7 @@ class Config:
     rules: CacheRules
     logs: Logs
     mounts: tuple[MountPoint, ...]
+    storages: StorageDefaults
     warnings: tuple[str, ...]
     _settings: Settings = attrs.field(repr=False, eq=False)
 
@@ -124,7 +125,8 @@ def _config(of: Settings) -> Config:
     logs = _logs(of)
     admin = Admin(of[p.WEB_HOST], of[p.WEB_PORT])
     _distinct_ports(edge, admin)
-    points = mount_points(of, data)
+    storages = StorageDefaults.read(of)
+    points = mount_points(of, data, storages)
     if edge.enabled and s3.authentication == "SIMPLE" and not _is_loopback(edge.host):
         of.warnings.append(
             f"S3 is served on {edge.host} with SIMPLE authentication: whoever reaches "
@@ -136,7 +138,18 @@ def _config(of: Settings) -> Config:
             f"{p.AUTHENTICATION.name}=SIGV4"
         )
     return Config(
-        edge, tls, admin, s3, data, pages, rules, logs, points, tuple(of.warnings), of
+        edge,
+        tls,
+        admin,
+        s3,
+        data,
+        pages,
+        rules,
+        logs,
+        points,
+        storages,
+        tuple(of.warnings),
+        of,
     )
 
 

@@ -25,7 +25,7 @@ from alluxio_tw.namespace.entries import MountEntry
 from alluxio_tw.namespace.options import shown_uri
 from alluxio_tw.s3.names import is_legacy_bucket_name
 
-_S3 = frozenset(("s3", "s3a"))
+_S3 = frozenset(("s3", "s3a", "slow+s3", "slow+s3a"))
 _S3_DEFAULTS = (
     (S3_UPLOAD_THREADS, ("upload_threads",)),
     (S3_UPLOAD_BUFFERS, ("upload_buffers", "upload_memory")),
@@ -60,7 +60,43 @@ class MountPoint:
         )
 
 
-def mount_points(of: Settings, data: Data) -> tuple[MountPoint, ...]:
+@attrs.frozen
+class StorageDefaults:
+    """
+    What properties say of all storages of a kind.
+
+    :ivar s3: option, the options that mean the same, and the value.
+    """
+
+    s3: tuple[tuple[str, tuple[str, ...], str], ...]
+
+    @classmethod
+    def read(cls, of: Settings) -> StorageDefaults:
+        """As the properties have it."""
+        given = [(entry.name, names, of[entry]) for entry, names in _S3_DEFAULTS]
+        return cls(
+            tuple(
+                (name, names, str(value))
+                for name, names, value in given
+                if value is not None
+            )
+        )
+
+    def beside(self, uri: str, options: Mapping[str, str]) -> Mapping[str, str]:
+        """The options of a mount, and what they say nothing of."""
+        if uri.partition(":")[0].lower() not in _S3:
+            return options
+        found = dict(options)
+        for name, names, value in self.s3:
+            said = (name, *names)
+            if not any(each in found or f"{each}=" in uri for each in said):
+                found[name] = value
+        return found
+
+
+def mount_points(
+    of: Settings, data: Data, defaults: StorageDefaults
+) -> tuple[MountPoint, ...]:
     """
     The mounts that the sources describe, and the root if they say nothing of it.
 
@@ -91,27 +127,12 @@ def mount_points(of: Settings, data: Data) -> tuple[MountPoint, ...]:
         root = MountPoint("root", "/", uri, {"names": "any"}, True)
         found["root"] = root
     # The root of which somebody said that there is none has served its purpose.
-    defaults = [(entry.name, names, of[entry]) for entry, names in _S3_DEFAULTS]
-    points = [_with_defaults(mount, defaults) for mount in found.values() if mount.uri]
+    points = [
+        attrs.evolve(mount, options=defaults.beside(mount.uri, mount.options))
+        for mount in found.values()
+        if mount.uri
+    ]
     return tuple(sorted(points, key=lambda mount: mount.path))
-
-
-def _with_defaults(
-    mount: MountPoint, defaults: Iterable[tuple[str, Sequence[str], int | None]]
-) -> MountPoint:
-    """With what the properties say of all storages of its kind."""
-    if mount.uri.partition(":")[0].lower() not in _S3:
-        return mount
-    options = dict(mount.options)
-    for name, others, value in defaults:
-        said = [
-            each
-            for each in (name, *others)
-            if each in options or f"{each}=" in mount.uri
-        ]
-        if value is not None and not said:
-            options[name] = str(value)
-    return attrs.evolve(mount, options=options)
 
 
 def _described(

@@ -559,15 +559,14 @@ S3_UPLOAD_THREADS = _storages.add(
     kinds.optional(kinds.integer(1, 1000), "auto"),
     "auto",
     "How many parts of one object are on their way to an S3 storage at once, for mounts "
-    "of the configuration without an upload_threads of their own. auto is 4.",
+    "without an upload_threads of their own. auto is 4.",
 )
 S3_UPLOAD_BUFFERS = _storages.add(
     "alluxio.underfs.s3.multipart.upload.buffer.number",
     kinds.optional(kinds.integer(1, 100_000), "auto"),
     "auto",
     "How many parts all uploads to one S3 storage together may hold in memory, for "
-    "mounts of the configuration without an upload_memory of their own. auto is 256MB "
-    "of them.",
+    "mounts without an upload_memory of their own. auto is 256MB of them.",
 )
 
 # --- logs -------------------------------------------------------------------

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from functools import partial
 from traceback import format_tb
 
+import attrs
 from prometheus_client import CollectorRegistry
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -213,11 +214,16 @@ def open_mounts(
 
     :raises WrongConfiguration: the configuration is not to be mounted so.
     """
+
+    def make(entry: MountEntry) -> Mount:
+        options = config.storages.beside(entry.uri, entry.options)
+        return make_mount(attrs.evolve(entry, options=options), clock, threads, metrics)
+
     mounting = Mounting(
         MountTable(clock),
         state,
         records,
-        lambda entry: make_mount(entry, clock, threads, metrics),
+        make,
         clock,
         time.time,
     )

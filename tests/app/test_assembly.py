@@ -17,7 +17,7 @@ from alluxio_tw.app.greeting import greet, mounted
 from alluxio_tw.errors import StorageUnavailable, WrongConfiguration
 from alluxio_tw.gateway.standing import Standing
 from alluxio_tw.iobjects import NO_ATTRIBUTES
-from alluxio_tw.namespace.entries import MountEntry
+from alluxio_tw.namespace.entries import MountEntries, MountEntry
 from alluxio_tw.namespace.mount import Mount
 from alluxio_tw.threads import NoThreads
 from alluxio_tw.ufs.memory import MemoryUFS
@@ -89,6 +89,21 @@ class BuildTests(Case):
         second = self.build(mounts=mounts)
         (again,) = [each for each in second.mounts.mounts if each.path == "/photos"]
         self.assertEqual((again.id, again.created), (mount.id, mount.created))
+
+    def test_storage_defaults(self) -> None:
+        """What a property says of all S3 storages is of mounts that came later too."""
+        threads = "alluxio.underfs.s3.upload.threads.max"
+        worker = self.build(f"{threads}=9")
+        entries = MountEntries(worker._state)
+        given = {"region": "us-east-1"}
+        self.successResultOf(
+            entries.add(MountEntry("/far", "s3://bucket", given, "state"))
+        )
+        self.successResultOf(worker.mounting.settle())
+        (far,) = [each for each in worker.mounts.mounts if each.path == "/far"]
+        self.assertEqual(dict(far.options), {**given, threads: "9"})
+        # What was written is what is shown.
+        self.assertEqual(worker.mounting.standings["/far"].entry.options, given)
 
     def test_wrong_mounts(self) -> None:
         """A mount that cannot be is named, with where it was written; no secret is."""
