@@ -4,12 +4,14 @@ The memory that request bodies take together.
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from alluxio_tw.errors import IncompleteBody
 from alluxio_tw.ibody import Piece
-from alluxio_tw.web.intake import Intake
+from alluxio_tw.web.intake import LONG_STRIDE, STRIDE, Intake
 from alluxio_tw.web.request import BATCH, HIGH_WATER, Request, RequestBody
 from tests.web.edges import Edge, Wire, asked, ok
 
@@ -49,6 +51,45 @@ class IntakeTests(SynchronousTestCase):
         self.assertEqual(self.intake.used, BATCH)
         self.assertNoResult(body.read())
         self.assertEqual(self.intake.used, 0)
+
+    def test_stride(self) -> None:
+        """Few bodies are read in long strides, many in short ones."""
+        intake = Intake(16 * LONG_STRIDE)
+        self.assertEqual(intake.stride, LONG_STRIDE)
+        intake.bodies = 4
+        self.assertEqual(intake.stride, LONG_STRIDE)
+        intake.bodies = 5
+        self.assertEqual(intake.stride, STRIDE)
+
+    def test_arriving(self) -> None:
+        """A body counts as arriving until it is here, or will not come."""
+        wire, body = self.upload(65536, 65537)
+        self.assertEqual(self.intake.bodies, 1)
+        wire.send(b"x")
+        self.assertEqual(self.intake.bodies, 0)
+        self.piece(body.read())
+        lost, _ = self.upload(1)
+        self.upload(1, 1 << 20)
+        self.assertEqual(self.intake.bodies, 2)
+        lost.go()
+        self.assertEqual(self.intake.bodies, 1)
+        ok(self.requests[-1])
+        self.assertEqual(self.intake.bodies, 0)
+        # What is short needs no long strides.
+        self.upload(1, 65536)
+        self.assertEqual(self.intake.bodies, 0)
+
+    def test_socket(self) -> None:
+        """The socket of a body is read so, and afterwards as before."""
+        self.intake.limit = 64 * LONG_STRIDE
+        wire = self.edge.connect()
+        connection = cast("Any", wire.protocol)
+        connection._wire = wire
+        cast("Any", wire).bufferSize = STRIDE
+        wire.send(asked("PUT", "/", content_length="100000"))
+        self.assertEqual(cast("Any", wire).bufferSize, LONG_STRIDE)
+        self.send(wire, 100_000)
+        self.assertEqual(cast("Any", wire).bufferSize, STRIDE)
 
     def piece(self, reading: Deferred[Piece | None]) -> bytes:
         """What a read gave at once."""
