@@ -9,6 +9,7 @@ import platform
 import subprocess
 from collections.abc import Iterable
 from importlib import metadata
+from pathlib import Path
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -52,6 +53,25 @@ def forget_peak(pid: int) -> None:
     """Let C{VmHWM} begin anew from what is resident now."""
     with open(f"/proc/{pid}/clear_refs", "w") as file:
         file.write("5")
+
+
+def touch_memory(folder: Path, size: int) -> None:
+    """
+    Have memory that the next can use at once.
+
+    A virtual machine may get each page from its host when it is first touched, which
+    can cost more than all else that is done with it, and give it back when it was free
+    for a while: then what is measured is the host.
+
+    :param folder: in memory (C{/dev/shm}), or this is of no use.
+    :param size: in bytes.
+    """
+    nothing = bytes(1 << 20)
+    scratch = folder / "scratch"
+    with open(scratch, "wb", buffering=0) as file:
+        for _ in range(size >> 20):
+            file.write(nothing)
+    scratch.unlink()
 
 
 def children(pid: int) -> list[int]:

@@ -1,12 +1,13 @@
 """
-What the daemon adds to a storage, or saves it: versitygw asked directly, beside the
+What the daemon adds to a storage, or saves it: an S3 server asked directly, beside the
 same asked through the daemon, by the same client, in turns.
 
     python -m bench.origin                      everything; some minutes
     python -m bench.origin -t cold,list -r 3    some of it, three rounds
+    python -m bench.origin --server minio       MinIO in its place
 
-Needs versitygw (C{go install github.com/versity/versitygw/cmd/versitygw@v1.8.0}), wrk,
-and C{pip install -e '.[clients]'}.  Both check signatures.  The clients: I{boto3},
+Needs versitygw (C{go install github.com/versity/versitygw/cmd/versitygw@v1.8.0}) or
+MinIO (see C{bench.minio}), wrk, and C{pip install -e '.[clients]'}.  Both check signatures.  The clients: I{boto3},
 which is what users use, and whose own work is part of what they wait for; I{lean}, one
 blocking socket that reads into one buffer, so that nearly all of the time is the
 servers'; wrk and C{bench.reader} for hot objects, 16 connections at a time.
@@ -36,6 +37,7 @@ from botocore.config import Config
 
 from bench import machine, report, wrk
 from bench.lean import Lean
+from bench.minio import minio
 from bench.servers import PROJECT, Server, daemon
 from bench.versity import ACCESS_KEY, REGION, SECRET_KEY, limited, versitygw
 
@@ -118,11 +120,13 @@ def turns(
     prepare: Callable[[], str],
     count: int,
     both: Sequence[Server] = (),
+    memory: int = 0,
 ) -> list[Sample]:
     """
     Interleaved: A B, then B A.
 
     :param prepare: gives the key that is asked for next.
+    :param memory: bytes that each will fill.
     """
     samples = []
     direct, through = both or ends.both
@@ -131,6 +135,7 @@ def turns(
         took: dict[str, float] = {}
         cpu = 0.0
         for server in (direct, through) if number % 2 else (through, direct):
+            machine.touch_memory(ends.home, memory)
             before = machine.cpu_seconds(through.pids)
             took[server.name] = operation(server, key)
             if server is through:
@@ -200,7 +205,12 @@ def cold(ends: Ends) -> list[list[str]]:
         return timed(lambda: client.download_fileobj(BUCKET, key, _Nowhere()))
 
     return [
-        row("cold GET 64 MiB", name, turns(ends, operation, prepare, ends.rounds), 0.9)
+        row(
+            "cold GET 64 MiB",
+            name,
+            turns(ends, operation, prepare, ends.rounds, memory=6 * LARGE),
+            0.9,
+        )
         for name, operation in (
             ("boto3 get_object", boto),
             ("boto3 download_fileobj", download),
@@ -301,7 +311,12 @@ def put(ends: Ends) -> list[list[str]]:
         return timed(lambda: client.upload_file(str(file), BUCKET, name, Config=config))
 
     return [
-        row("PUT 64 MiB", name, turns(ends, operation, ends.new, ends.rounds), 0.85)
+        row(
+            "PUT 64 MiB",
+            name,
+            turns(ends, operation, ends.new, ends.rounds, memory=8 * LARGE),
+            0.85,
+        )
         for name, operation in (
             ("boto3 put_object", boto),
             ("boto3 upload_file", upload),
@@ -363,6 +378,8 @@ class _Nowhere:
         return False
 
 
+SERVERS: dict[str, Callable[[Path], Server]] = {"versitygw": versitygw, "minio": minio}
+
 TABLE: dict[str, Callable[[Ends], list[list[str]]]] = {
     "cold": cold,
     "first": first,
@@ -384,6 +401,7 @@ def main() -> None:
     parser.add_argument("-t", "--tests", help=f"some of: {', '.join(TABLE)}")
     parser.add_argument("-r", "--rounds", type=int, default=8)
     parser.add_argument("--large", type=int, default=256, help="MiB, for parallel")
+    parser.add_argument("--server", choices=SERVERS, default="versitygw")
     parser.add_argument("--home", help="a folder for the data; else a temporary one")
     parser.add_argument("--option", default="", help="of the mount: a=b&c=d")
     parser.add_argument(
@@ -404,7 +422,7 @@ def run(home: Path, names: Sequence[str], given: argparse.Namespace) -> list[str
     keys = home / "keys"
     keys.write_text(f"{ACCESS_KEY} {SECRET_KEY} bench\n")
     keys.chmod(0o600)
-    with versitygw(home) as direct, limited(home, direct, RATE) as far:
+    with SERVERS[given.server](home) as direct, limited(home, direct, RATE) as far:
 
         def mount(name: str, server: Server) -> str:
             uri = f"{name}=s3://{BUCKET}?endpoint=http://127.0.0.1:{server.http}"

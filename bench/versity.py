@@ -12,8 +12,8 @@ from pathlib import Path
 
 from bench.servers import PROJECT, Server, free_ports
 
-ACCESS_KEY = "bench"
-SECRET_KEY = "secret"
+ACCESS_KEY = "benchbench"
+SECRET_KEY = "secretsecret"
 REGION = "us-east-1"
 
 INSTALL = "go install github.com/versity/versitygw/cmd/versitygw@v1.8.0"
