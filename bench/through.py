@@ -5,6 +5,7 @@ A large object through any mount and back: the same bytes, and memory that stays
     python -m bench.through 's3://bucket?endpoint=http://127.0.0.1:7070&region=us-east-1' \\
         --size 10GB --option access_key=... --option secret_key=...
     python -m bench.through versitygw --size 2GB       a real S3 server of its own
+    python -m bench.through hdfs --size 2GB            the cluster that tests use
 
 What is sent is made on the way, and every MiB of it differs; what comes back is
 hashed on the way.  C{{home}}/storage in the URI is a folder of the run.  Rows:
@@ -43,6 +44,7 @@ from alluxio_tw.quantities import size as quantity
 from bench import machine, report
 from bench.servers import Server, daemon
 from bench.versity import ACCESS_KEY, REGION, SECRET_KEY, versitygw
+from tests.servers import hdfs
 
 M = 1 << 20
 LARGEST_PUT = 5 << 30
@@ -255,6 +257,10 @@ def mounted(home: Path, origin: Server | None, given: argparse.Namespace) -> str
         ).create_bucket(Bucket=BUCKET)
         uri = f"s3://{BUCKET}?endpoint={endpoint}&region={REGION}"
         options = [f"access_key={ACCESS_KEY}", f"secret_key={SECRET_KEY}", *options]
+    if uri == "hdfs":
+        running = hdfs.cluster()
+        uri = running.uri(running.make_folder())
+        options = [f"{name}={value}" for name, value in running.options.items()]
     if "{home}" in uri:
         (home / "storage").mkdir()
         uri = uri.replace("{home}", str(home))
@@ -273,7 +279,7 @@ def main() -> None:
         .replace("}", ""),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("mount", help="a URI, or versitygw")
+    parser.add_argument("mount", help="a URI, versitygw or hdfs")
     parser.add_argument("--size", type=quantity, default=quantity("10GB"))
     parser.add_argument("--part", type=quantity, default=quantity("64MB"))
     parser.add_argument("--limit", type=quantity, default=quantity("256MB"))

@@ -9,13 +9,11 @@ it on.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
 import signal
 import socket
 import sys
-from contextlib import suppress
 from typing import Any
 
 from twisted.application.service import Service
@@ -40,6 +38,7 @@ from alluxio_tw.app.assembly import Worker, build
 from alluxio_tw.app.config import Config
 from alluxio_tw.app.control import ControlPort
 from alluxio_tw.app.greeting import greet
+from alluxio_tw.app.heap import LOOK_SECONDS, Heap, share_one_arena
 from alluxio_tw.app.sections import Logs
 from alluxio_tw.app.storage import make_folders, rule_bounds, try_mounts
 from alluxio_tw.app.tls import Certificates
@@ -58,8 +57,6 @@ from alluxio_tw.web.site import Site
 TIDY_SECONDS = 3600.0
 """How often leftovers are looked for."""
 
-
-M_ARENA_MAX = -8
 
 DISK_THREADS = 8
 """For page files of the cache."""
@@ -94,7 +91,8 @@ class Daemon(Service):
         self._access: AccessLog | None = None
         self._pool: ThreadPool | None = None
         self._disk_pool: ThreadPool | None = None
-        self._tidying: LoopingCall | None = None
+        self._heap: Heap | None = None
+        self._tidying: list[LoopingCall] = []
 
     # --- before the fork ----------------------------------------------------------
 
@@ -189,7 +187,8 @@ class Daemon(Service):
         reactor.addSystemEventTrigger("after", "shutdown", self._disk_pool.stop)
         disk_threads = PooledThreads(reactor, self._disk_pool)
         _raise_file_limit()
-        _share_one_arena()
+        share_one_arena()
+        self._heap = Heap(threads)
         worker = self._worker = build(config, reactor, threads, disk_threads)
         if config.logs.access_path:
             self._access = _access_log(config.logs, reactor, threads)
@@ -248,11 +247,17 @@ class Daemon(Service):
         worker = self._worker
         assert worker is not None
         worker.start()
-        self._tidying = LoopingCall(worker.tidy)
-        self._tidying.clock = self._reactor
-        self._tidying.start(TIDY_SECONDS).addErrback(
-            lambda failure: self.log.failure("Tidying failed", failure)
-        )
+        assert self._heap is not None
+        for work, seconds in (
+            (worker.tidy, TIDY_SECONDS),
+            (self._heap.look, LOOK_SECONDS),
+        ):
+            tidying = LoopingCall(work)
+            tidying.clock = self._reactor
+            tidying.start(seconds).addErrback(
+                lambda failure: self.log.failure("Tidying failed", failure)
+            )
+            self._tidying.append(tidying)
         for warning in self._config.warnings:
             self.log.warn("{text}", text=warning)
         addresses = [
@@ -324,8 +329,9 @@ class Daemon(Service):
             self._admin.abort()
         if self._control is not None:
             await self._control.close()
-        if self._tidying is not None and self._tidying.running:
-            self._tidying.stop()
+        for tidying in self._tidying:
+            if tidying.running:
+                tidying.stop()
         if self._access is not None:
             await self._access.stop()
         await worker.close()
@@ -362,16 +368,6 @@ def _raise_file_limit() -> None:
     wanted = 1 << 20 if hard == resource.RLIM_INFINITY else hard
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _share_one_arena() -> None:
-    """
-    Let all threads allocate from one arena: glibc would give each its own, and
-    what is freed in one is of no use to another.  Pieces of bodies are made in one
-    thread and freed in another, so that doubles what is resident.
-    """
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 async def _maybe(result: Deferred[None] | None) -> None:

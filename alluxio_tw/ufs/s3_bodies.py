@@ -30,7 +30,7 @@ HELD_MOST = 512 << 10
 """Bytes that are held before the server is made to wait."""
 
 _HELD_LEAST = 128 << 10
-_SLICE = 128 << 10
+_SLICE = 256 << 10
 
 
 @implementer(IPushProducer)
@@ -83,7 +83,8 @@ class Sending:
             return
         self._running = True
         while not self._paused and self._at < len(self._pieces):
-            piece = memoryview(self._pieces[self._at])
+            piece = self._pieces[self._at]
+            # Of bytes that are no longer than that, this is the piece itself.
             part = piece[self._within : self._within + _SLICE]
             self._within += len(part)
             if self._within >= len(piece):

@@ -28,6 +28,9 @@ from alluxio_tw.ufs.s3_bodies import Arrival, Relaying, Sending
 HEAD_MOST = 64 << 10
 """Bytes of an answer's head."""
 
+SEND = 1 << 20
+"""Bytes that are offered to a socket at a time."""
+
 READ = 1 << 20
 """Bytes that are read from a socket at a time, while few are."""
 
@@ -103,6 +106,8 @@ class Connection(Protocol):
             set_no_delay(True)
         beneath: Any = self.transport
         end = getattr(getattr(beneath, "transport", beneath), "socket", None)
+        # How much Twisted sends in a turn; its own measure is for many small ones.
+        beneath.SEND_LIMIT = SEND
         settle = by_distance()
         if settle is not None and end is not None:
             settle(end)
