@@ -42,14 +42,21 @@ class BareUFS(PassingUFS):
     """
 
     def __init__(
-        self, ufs: IUnderFileSystem, without: Sequence[str] = STRIPPED
+        self,
+        ufs: IUnderFileSystem,
+        without: Sequence[str] = STRIPPED,
+        own_etags: bool = True,
     ) -> None:
+        """
+        :param own_etags: without attributes, it makes up ETags too.
+        """
         super().__init__(ufs)
         self.without = frozenset(without)
+        self.own_etags = own_etags and "attributes" in self.without
         self.capabilities: Capabilities = attrs.evolve(
             ufs.capabilities,
             unordered="ordered" in self.without,
-            etags="attributes" in self.without,
+            etags=self.own_etags,
             **{name: False for name in self.without - {"ordered"}},
         )
 
@@ -57,15 +64,14 @@ class BareUFS(PassingUFS):
         """What it says of a version."""
         if "attributes" not in self.without:
             return status
-        return attrs.evolve(
-            status, etag=_own_etag(status.etag), attributes=NO_ATTRIBUTES, memo={}
-        )
+        etag = _own_etag(status.etag) if self.own_etags else status.etag
+        return attrs.evolve(status, etag=etag, attributes=NO_ATTRIBUTES, memo={})
 
     def heeded(self, demand: Demand) -> Demand:
         """What it makes of a demand."""
         if "conditional" in self.without:
             return NO_DEMAND
-        if "attributes" in self.without and demand.match is not None:
+        if self.own_etags and demand.match is not None:
             match = tuple(etag.removeprefix("own-") for etag in demand.match)
             return attrs.evolve(demand, match=match)
         return demand

@@ -104,7 +104,7 @@ class FsspecUFS:
             reactor = IReactorFromThreads(around.reactor)
             threads = self._threads = OwnThreads(reactor, address.protocol)
         self.capabilities = Capabilities(
-            folders=address.tree, key_limits=address.limits
+            folders=address.tree, key_limits=address.limits, etags=True
         )
         faults = Faults.hiding(address.arguments.values())
         self._storage = Storage(address, faults, levels)

@@ -77,7 +77,7 @@ class SidecarUFS(PassingUFS):
         :param buckets: the first folders of paths are buckets.
         """
         super().__init__(ufs)
-        self.capabilities = attrs.evolve(ufs.capabilities, attributes=True, etags=True)
+        self.capabilities = attrs.evolve(ufs.capabilities, attributes=True)
         self._notes = Notes(ufs, threads)
         self._clock = clock
         self._buckets = buckets

@@ -150,6 +150,8 @@ class HdfsUFS:
             joins=True,
             folders=True,
             key_limits=True,
+            # Without attributes there is nowhere to keep the one that is given.
+            etags=not given.attributes,
         )
         self._files = HdfsFiles(
             wire, given.root, given.attributes, 1 if around.buckets else 0

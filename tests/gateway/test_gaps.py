@@ -4,6 +4,8 @@ What a driver cannot do, the gateway does: the same requests, whatever is missin
 
 from __future__ import annotations
 
+from hashlib import md5
+
 from attrs import evolve
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.python.failure import Failure
@@ -25,10 +27,12 @@ from tests.gateway.worlds import ScriptedBody, World
 ALL = STRIPPED
 
 
-def bare_world(case: SynchronousTestCase, *without: str) -> World:
+def bare_world(
+    case: SynchronousTestCase, *without: str, own_etags: bool = True
+) -> World:
     """A world whose storage lacks some capabilities, as its mount would be made."""
     world = World(case, case.mktemp())
-    bare = BareUFS(MemoryUFS(world.clock, NoThreads()), without)
+    bare = BareUFS(MemoryUFS(world.clock, NoThreads()), without, own_etags)
     ufs: IUnderFileSystem = OrderedUFS(bare) if bare.capabilities.unordered else bare
     if not ufs.capabilities.attributes:
         ufs = SidecarUFS(ufs, NoThreads(), world.clock.seconds)
@@ -99,6 +103,23 @@ class GapTests(SynchronousTestCase):
             self.assertTrue(world.now(delete("b", "k", Demand(match=(made.etag,)))))
             self.failing(world, NoSuchKey, Demand(match=(made.etag,)))
             self.failureResultOf(delete("b", "k", Demand(match=("*",))), NoSuchKey)
+
+    def test_given_etags(self) -> None:
+        """A storage that keeps the ETag it is given, and nothing else, is given one."""
+        for without in (("attributes",), ALL):
+            world = bare_world(self, *without, own_etags=False)
+            self.assertFalse(world.ufs.capabilities.etags)
+            made = world.put("k", b"first")
+            self.assertEqual(made.etag, md5(b"first").hexdigest())
+            reading = world.now(world.objects.open("b", "k"))
+            self.addCleanup(reading.close)
+            copying = world.objects.copy(
+                ("b", "k"), reading, ("b", "copy"), NO_ATTRIBUTES, None
+            )
+            self.assertEqual(world.now(copying).etag, made.etag)
+            world.put("k", b"2nd")
+            self.failing(world, PreconditionFailed, Demand(match=(made.etag,)))
+            self.assertEqual(world.get("k"), b"2nd")
 
     def failing(self, world: World, error: type[Exception], demand: Demand) -> None:
         coming = world.incoming(b"refused")

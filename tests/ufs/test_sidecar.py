@@ -41,11 +41,11 @@ from alluxio_tw.ufs.sidecar import SidecarUFS
 
 
 class Bare(PassingUFS):
-    """A driver without the attributes that it could keep."""
+    """A driver without the attributes that it could keep, whose ETags are its own."""
 
     def __init__(self, ufs: IUnderFileSystem) -> None:
         super().__init__(ufs)
-        self.capabilities = attrs.evolve(ufs.capabilities, attributes=False)
+        self.capabilities = attrs.evolve(ufs.capabilities, attributes=False, etags=True)
 
     def place(
         self, path: str, size: int | None, attributes: Attributes | None = None
