@@ -33,6 +33,9 @@ class GuideTests(SynchronousTestCase):
             for part in block.text.split("    ...\n"):
                 _, found, rest = rest.partition(part)
                 self.assertTrue(found, f"{block.note} has no\n{part}")
+            if block.kind == "toml":
+                # Of this every line matters.
+                self.assertEqual(rest.strip(), "", block.note)
 
     def test_commands(self) -> None:
         """Every command in it is one that is run."""

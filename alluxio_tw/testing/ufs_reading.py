@@ -133,7 +133,9 @@ class ReadingContract(UFSCase):
             await self.fails(self.ufs.status(key), NoSuchPath)
             await self.fails(self.ufs.open(key), NoSuchPath)
             await self.fails(self.ufs.read(key, status, span), NoSuchPath)
-            await self.fails(self.ufs.describe(key, status, NO_ATTRIBUTES), NoSuchPath)
+            if self.ufs.capabilities.attributes:
+                describing = self.ufs.describe(key, status, NO_ATTRIBUTES)
+                await self.fails(describing, NoSuchPath)
             self.assertEqual(await self.ufs.delete(key, NO_DEMAND), False, key)
             self.assertIsNone(self.ufs.glance(key), key)
 
