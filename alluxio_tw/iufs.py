@@ -173,7 +173,8 @@ class IUnderFileSystem(Interface):
 
         :param size: in bytes, if it is known.
         :param attributes: a hint, for storages that must be told at the beginning:
-            what L{IPlacing.commit} will probably be given, but for checksums.
+            what L{IPlacing.commit} will probably be given.  Checksums have their
+            names already, and no values.
         :raises UnsuitableKey: this storage cannot hold such a name.
         """
 

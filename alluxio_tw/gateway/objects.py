@@ -160,7 +160,10 @@ class Objects:
         ufs = place.mount.ufs
         if ufs.capabilities.etags:
             incoming.digests.spare_md5()
-        placing = await ufs.place(place.path, incoming.size, incoming.attributes)
+        coming = attrs.evolve(
+            incoming.attributes, checksums=dict.fromkeys(incoming.digests.stored, "")
+        )
+        placing = await ufs.place(place.path, incoming.size, coming)
         try:
             await receive(
                 incoming.body,

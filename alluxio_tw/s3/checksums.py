@@ -280,6 +280,11 @@ class Digests:
             self._updates = tuple(lane.update for lane in self._lanes.values())
 
     @property
+    def stored(self) -> Sequence[str]:
+        """The names of what L{checksums} will have."""
+        return self._stored
+
+    @property
     def light(self) -> bool:
         """It is CRCs and nothing else: cheaper than to have it done in a thread."""
         return all(isinstance(lane, _Crc) for lane in self._lanes.values())

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Awaitable, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 import attrs
@@ -38,7 +39,7 @@ from alluxio_tw.ufs.s3_attributes import (
 )
 from alluxio_tw.ufs.s3_bodies import Arrival, Check
 from alluxio_tw.ufs.s3_connection import Response
-from alluxio_tw.ufs.s3_digests import content_md5, md5_hex
+from alluxio_tw.ufs.s3_digests import SUM, content_md5, md5_hex
 from alluxio_tw.ufs.s3_faults import Complaint
 from alluxio_tw.ufs.s3_multipart import Multipart
 from alluxio_tw.ufs.s3_options import S3Options
@@ -65,6 +66,7 @@ class S3Bucket:
     wire: Wire
     given: S3Options
     live: set[str] = attrs.field(factory=set, init=False)
+    _unknown: set[str] = attrs.field(factory=set, init=False)
 
     async def get(
         self, key: str, status: Status, span: Span, offset: int
@@ -270,12 +272,26 @@ class S3Bucket:
             raise
 
     async def begin(
-        self, key: str, attributes: Attributes, algorithm: str = ""
+        self, key: str, attributes: Attributes, algorithm: str = "", kind: str = ""
     ) -> Multipart:
-        """Begin a multipart upload; its parts are given checksums of C{algorithm}."""
-        return await Multipart.begin(
-            self.wire, self.given.root, key, attributes, self.live, algorithm
+        """
+        Begin a multipart upload; its parts are given checksums of C{algorithm}.
+
+        :param kind: C{FULL_OBJECT} if one of the whole will be known at its end.
+        """
+        begin = partial(
+            Multipart.begin, self.wire, self.given.root, key, attributes, self.live
         )
+        if kind and algorithm not in self._unknown:
+            try:
+                return await begin(algorithm, kind)
+            except (NotImplementedYet, StorageUnavailable) as error:
+                refused = getattr(error.__cause__, "status", None)
+                if refused not in (400, 501):
+                    raise
+                # Not every server knows each of them.
+                self._unknown.add(algorithm)
+        return await begin(SUM if self.given.unsigned else "")
 
     async def delete(self, key: str, demand: Demand) -> bool:
         """

@@ -20,8 +20,6 @@ Body = Sequence[bytes | memoryview]
 SUM = "crc32c"
 """Of what is not signed; the one that most servers know."""
 
-_SUM_HEADER = ALGORITHMS[SUM].header.encode()
-
 
 def signed(body: Body) -> dict[bytes, bytes]:
     """The header that has a signature guard a body: its SHA-256."""
@@ -56,17 +54,17 @@ def carries_checksum(headers: Mapping[bytes, bytes]) -> bool:
     )
 
 
-def checksum(body: Body) -> str:
-    """The L{SUM} of some pieces, in base64."""
-    lane = ALGORITHMS[SUM].make()
+def checksum(body: Body, algorithm: str = SUM) -> str:
+    """A checksum of some pieces, in base64."""
+    lane = ALGORITHMS[algorithm].make()
     for piece in body:
         lane.update(piece)
     return b64encode(lane.digest()).decode()
 
 
-def sum_header(value: str) -> dict[bytes, bytes]:
+def sum_header(value: str, algorithm: str = SUM) -> dict[bytes, bytes]:
     """The header of such a checksum."""
-    return {_SUM_HEADER: value.encode()}
+    return {ALGORITHMS[algorithm].header.encode(): value.encode()}
 
 
 def md5_hex(body: Body) -> str:

@@ -27,8 +27,8 @@ from alluxio_tw.iobjects import NO_PAIRS, Attributes
 from alluxio_tw.s3.text import escape
 from alluxio_tw.s3.xml import parse, unquote
 from alluxio_tw.spans import Span
-from alluxio_tw.ufs.s3_attributes import etag_of, to_headers
-from alluxio_tw.ufs.s3_digests import SUM, checksum, sum_header
+from alluxio_tw.ufs.s3_attributes import etag_of, first, to_headers
+from alluxio_tw.ufs.s3_digests import checksum, sum_header
 from alluxio_tw.ufs.s3_faults import Complaint
 from alluxio_tw.ufs.s3_wire import Asking, Wire
 
@@ -36,6 +36,9 @@ NOTES = ".alluxio-tw/multipart/"
 """Beneath the mount's root, what is noted of uploads on their way."""
 
 NO_HEADERS: Mapping[bytes, bytes] = {}
+
+FULL = "FULL_OBJECT"
+"""The kind of checksum that is of all bytes of an object, however it came."""
 
 _COMPLETED = "CompleteMultipartUploadResult"
 
@@ -46,6 +49,8 @@ class Multipart:
     One upload.
 
     :ivar key: the whole key.
+    :ivar algorithm: of the checksums that L{part} computes; empty for none.
+    :ivar full: the storage knows of checksums of whole objects, and is to be given one.
     :ivar tidied: fires when, after its completion, nothing is noted of it.
     """
 
@@ -54,7 +59,8 @@ class Multipart:
     id: str
     _note: str = ""
     _live: set[str] = attrs.field(factory=set, repr=False)
-    _sums: bool = False
+    algorithm: str = ""
+    full: bool = False
     _etags: dict[int, str] = attrs.field(factory=dict, init=False, repr=False)
     _checksums: dict[int, Mapping[str, str]] = attrs.field(
         factory=dict, init=False, repr=False
@@ -85,7 +91,9 @@ class Multipart:
                 headers[b"x-amz-checksum-type"] = kind.encode()
         answer = await wire.call(Asking(b"POST", key, (("uploads", ""),), headers))
         id = _word(answer.body, "InitiateMultipartUploadResult", "UploadId")
-        return cls(wire, key, id)
+        # Who does not repeat it has not heard of it, and joins the parts' checksums.
+        told = first(answer.headers, b"x-amz-checksum-type").upper()
+        return cls(wire, key, id, full=kind == FULL and told == FULL.encode())
 
     @classmethod
     async def begin(
@@ -96,6 +104,7 @@ class Multipart:
         attributes: Attributes,
         live: set[str],
         algorithm: str = "",
+        kind: str = "",
     ) -> Multipart:
         """
         Begin an upload.
@@ -104,12 +113,14 @@ class Multipart:
         :param attributes: what the object will be given.
         :param live: the notes of uploads that must not be swept.
         :param algorithm: of a checksum that L{part} is to compute; empty for none.
+        :param kind: as of L{create}.
         """
-        id = (await cls.create(wire, key, attributes, algorithm)).id
+        made = await cls.create(wire, key, attributes, algorithm, kind)
+        id, made.algorithm = made.id, algorithm
         began = int(wire.clock.seconds())
         mark = sha256(id.encode()).hexdigest()[:24]
         note = f"{root}{NOTES}{began:012x}.{mark}"
-        made = cls(wire, key, id, note, live, bool(algorithm))
+        made._note, made._live = note, live
         live.add(note)
         try:
             body = json.dumps({"key": key, "id": id}).encode()
@@ -135,15 +146,18 @@ class Multipart:
 
         :param headers: its checksum, if it is to be checked.
         """
-        if self._sums:
-            value = checksum(pieces)
-            headers = sum_header(value)
-            self._checksums[number] = {SUM: value}
+        if self.algorithm:
+            value = await self._checksum(pieces)
+            headers = sum_header(value, self.algorithm)
+            self._checksums[number] = {self.algorithm: value}
         answer = await self._wire.call(
             Asking(b"PUT", self.key, self._query(number), headers, pieces)
         )
         etag = self._etags[number] = etag_of(answer.headers)
         return etag
+
+    async def _checksum(self, pieces: Sequence[bytes | memoryview]) -> str:
+        return await self._wire.threads.run(checksum, pieces, self.algorithm)
 
     async def copy_part(
         self, number: int, source: str, etag: str, span: Span | None = None
@@ -173,11 +187,12 @@ class Multipart:
         self._etags[number] = made
         return made
 
-    async def complete(self, condition: Mapping[bytes, bytes]) -> str:
+    async def complete(self, condition: Mapping[bytes, bytes], whole: str = "") -> str:
         """
         Make the object.
 
         :param condition: headers that the object there must satisfy.
+        :param whole: the checksum of all of it, if it was begun for one.
         :return: its ETag.
         :raises PreconditionFailed: it does not.
         """
@@ -190,11 +205,15 @@ class Multipart:
             '<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
             f"{body}</CompleteMultipartUpload>"
         ).encode()
+        said = {b"content-type": b"application/xml", **condition}
+        if whole and self.full:
+            said |= sum_header(whole, self.algorithm)
+            said[b"x-amz-checksum-type"] = FULL.encode()
         asking = Asking(
             b"POST",
             self.key,
             (("uploadId", self.id),),
-            {b"content-type": b"application/xml", **condition},
+            said,
             (document,),
             late=True,
         )

@@ -31,9 +31,11 @@ from alluxio_tw.iufs import IPlacing
 from alluxio_tw.ufs.filespans import read_span
 from alluxio_tw.ufs.local_faults import translated
 from alluxio_tw.ufs.s3_bucket import S3Bucket
-from alluxio_tw.ufs.s3_digests import SUM
-from alluxio_tw.ufs.s3_multipart import Multipart
+from alluxio_tw.ufs.s3_multipart import FULL, Multipart
 from alluxio_tw.ufs.s3_options import PARTS_MOST
+
+JOINING = frozenset(("crc32", "crc32c", "crc64nvme"))
+"""The checksums that a storage can tell of a whole from those of its parts."""
 
 _SMALL = 16 << 10
 _TAIL = 64 << 10
@@ -186,7 +188,10 @@ class S3Placing:
             while self._flying:
                 await self._landed()
             self._complain()
-            made = await upload.complete(condition)
+            whole = ""
+            if attributes.checksum_type == FULL:
+                whole = attributes.checksums.get(upload.algorithm, "")
+            made = await upload.complete(condition, whole)
             told = self._told
         self._upload = None
         self._over = True
@@ -262,10 +267,18 @@ class S3Placing:
 
     def _begin(self) -> None:
         if self._beginning is None and self._upload is None:
-            algorithm = SUM if self._bucket.given.unsigned else ""
+            algorithm = self._algorithm()
             self._beginning = Deferred.fromCoroutine(
-                self._bucket.begin(self._key, self._told, algorithm)
+                self._bucket.begin(
+                    self._key, self._told, algorithm, FULL if algorithm else ""
+                )
             )
+
+    def _algorithm(self) -> str:
+        """The checksum of the whole that is to be kept; empty if there is none."""
+        if self._told.checksum_type == "COMPOSITE":
+            return ""
+        return next((name for name in self._told.checksums if name in JOINING), "")
 
     async def _ship(self) -> None:
         """Send what is held as a part; wait only while too many are on their way."""

@@ -5,6 +5,7 @@ The S3 driver keeps the contract on real servers.
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,8 +16,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import SkipTest, TestCase
 
-from alluxio_tw.iobjects import NO_DEMAND, Status
+from alluxio_tw.iobjects import NO_DEMAND, Attributes, Status
 from alluxio_tw.iufs import IUnderFileSystem, ListQuery, Surroundings
+from alluxio_tw.s3.checksums import ALGORITHMS
 from alluxio_tw.testing.ufs import (
     ETAG,
     UnderFileSystemContract,
@@ -118,6 +120,32 @@ class S3Tests(UnderFileSystemContract):
                 dict((await ufs.status("key")).attributes.tags), {"one": "1"}
             )
         await ufs.close()
+
+    async def test_checksum_of_parts(self) -> None:
+        """The checksum of an object that went in parts is told as its writer gave it."""
+        if not self.sums_parts:
+            raise SkipTest("it takes the checksum of the parts' for that of the whole")
+        for unsigned in ("false", "true"):
+            ufs = self.mount("", part_size="5MB", unsigned_payload=unsigned)
+            data = os.urandom(12 << 20)
+            for name in ("crc32", "crc32c", "crc64nvme"):
+                lane = ALGORITHMS[name].make()
+                lane.update(data)
+                sums = {name: b64encode(lane.digest()).decode()}
+                coming = Attributes(checksums={name: ""})
+                placing = await ufs.place("large", len(data), coming)
+                await placing.write(data)
+                whole = Attributes(checksums=sums, checksum_type="FULL_OBJECT")
+                made = await placing.commit("", whole, NO_DEMAND)
+                for status in (made, await ufs.status("large")):
+                    found = status.attributes
+                    self.assertEqual(
+                        (dict(found.checksums), found.checksum_type),
+                        (sums, "FULL_OBJECT"),
+                    )
+                # Which is compared with it.
+                self.assertTrue(await get(ufs, "large") == data)
+            await ufs.close()
 
     async def test_parts_given_up(self) -> None:
         """Parts that were given up leave nothing at the storage."""
