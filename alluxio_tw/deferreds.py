@@ -1,14 +1,15 @@
 """
-Coroutines where interfaces promise Deferreds.
+Coroutines where interfaces promise Deferreds, and several at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,3 +27,24 @@ def deferred(
         return Deferred.fromCoroutine(function(*args, **kwargs))
 
     return call
+
+
+async def together(works: Sequence[Awaitable[Any]]) -> None:
+    """All of them, side by side; the first failure, when all have ended."""
+    begun = [Deferred.fromCoroutine(cast("Any", work)) for work in works]
+    error: Failure | None = None
+    for work in begun:
+        try:
+            await work
+        except Exception:
+            error = error or Failure()
+    if error is not None:
+        error.raiseException()
+
+
+async def quietly(work: Awaitable[Any]) -> None:
+    """Tidy up, whatever comes of it."""
+    try:
+        await work
+    except Exception:
+        return

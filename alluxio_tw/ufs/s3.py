@@ -22,7 +22,7 @@ import attrs
 from twisted.internet.defer import Deferred, TimeoutError
 from zope.interface import implementer
 
-from alluxio_tw.deferreds import deferred
+from alluxio_tw.deferreds import deferred, quietly
 from alluxio_tw.errors import NoSuchPath, ObjectChanged, UnsuitableKey
 from alluxio_tw.ibody import IBody
 from alluxio_tw.iobjects import (
@@ -48,7 +48,7 @@ from alluxio_tw.ufs.bytesbody import BytesBody
 from alluxio_tw.ufs.demands import demanded
 from alluxio_tw.ufs.s3_address import Address
 from alluxio_tw.ufs.s3_bodies import Arrival, Check, RemoteBody
-from alluxio_tw.ufs.s3_bucket import S3Bucket, quietly
+from alluxio_tw.ufs.s3_bucket import S3Bucket
 from alluxio_tw.ufs.s3_credentials import configured_region, keys_for
 from alluxio_tw.ufs.s3_folders import S3Folders
 from alluxio_tw.ufs.s3_listing import HIDDEN, S3Listing

@@ -34,18 +34,20 @@ class Target:
 @attrs.define
 class Address:
     """
-    The way to a bucket; redirects change it.
+    The way to a bucket; permanent redirects change it.
 
     :ivar endpoint: without the bucket, such as C{https://storage:9000}; empty for
         that of AWS in the region.
     :ivar style: C{path}, C{virtual}, or empty for what the endpoint suggests.
     :ivar region: what requests are signed for.
+    :ivar home: the endpoint from before the first redirect that was followed.
     """
 
     bucket: str
     endpoint: str
     style: str
     region: str = ""
+    home: str | None = attrs.field(default=None, eq=False)
 
     @property
     def virtual(self) -> bool:
@@ -127,7 +129,29 @@ class Address:
             return False
         # What AWS was asked in one way is asked in the same way elsewhere.
         self.style = "virtual" if self.virtual else "path"
+        if self.home is None:
+            self.home = self.endpoint
         self.endpoint = endpoint
+        return True
+
+    def led(self, location: str) -> Address | None:
+        """
+        The way that a temporary redirect points, for one request.
+
+        :return: L{None} if it does not lead anywhere one should go.
+        """
+        other = attrs.evolve(self)
+        return other if other.follow(location) else None
+
+    def back(self) -> bool:
+        """
+        Go back to where no redirect had led yet.
+
+        :return: L{False} if that is here.
+        """
+        if self.home is None or self.endpoint == self.home:
+            return False
+        self.endpoint = self.home
         return True
 
     @staticmethod

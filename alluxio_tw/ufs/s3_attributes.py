@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from alluxio_tw.errors import InvalidArgument
+from alluxio_tw.errors import InvalidArgument, StorageUnavailable
 from alluxio_tw.iobjects import Attributes, Status
 from alluxio_tw.s3.checksums import ALGORITHMS
 from alluxio_tw.s3.dates import parse_http_date
@@ -18,6 +18,8 @@ from alluxio_tw.s3.metadata import DEFAULT_TYPE, header_bytes
 from alluxio_tw.s3.tags import format_tagging
 from alluxio_tw.s3.text import DECLARATION, escape
 from alluxio_tw.s3.xml import parse, unquote
+
+NO_S3 = "The storage answered what is no S3."
 
 Headers = Mapping[bytes, bytes]
 """Of an answer, by lower-case name."""
@@ -114,8 +116,16 @@ def status_of(headers: Headers, tags: Mapping[str, str], size: int | None) -> St
 
 
 def etag_of(headers: Headers) -> str:
-    """The ETag of a reply, without its quotes."""
-    return unquote(first(headers, b"etag").decode("latin-1"))
+    """
+    The ETag of a reply about an object, without its quotes.
+
+    :raises StorageUnavailable: it has none: whoever answers, such as a proxy between,
+        is no S3.
+    """
+    etag = unquote(first(headers, b"etag").decode("latin-1"))
+    if not etag:
+        raise StorageUnavailable(NO_S3)
+    return etag
 
 
 def first(headers: Headers, name: bytes) -> bytes:

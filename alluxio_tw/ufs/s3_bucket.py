@@ -5,14 +5,12 @@ What S3 does to whole keys: the requests behind the driver, one by one.
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, cast
 
 import attrs
-from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
+from alluxio_tw.deferreds import quietly, together
 from alluxio_tw.errors import (
     MalformedXML,
     MissingRequestBody,
@@ -28,6 +26,7 @@ from alluxio_tw.s3.xml import parse, unquote
 from alluxio_tw.spans import Span
 from alluxio_tw.ufs.demands import demanded
 from alluxio_tw.ufs.s3_attributes import (
+    NO_S3,
     checksum_header,
     etag_of,
     read_tags,
@@ -122,7 +121,7 @@ class S3Bucket:
             # Who may read an object may not always read its tags.
             return NO_PAIRS
         except (MalformedXML, MissingRequestBody) as error:
-            raise StorageUnavailable("The storage answered what is no S3.") from error
+            raise StorageUnavailable(NO_S3) from error
 
     async def put(
         self,
@@ -213,11 +212,12 @@ class S3Bucket:
                 await self.same_version(source, status)
             raise error.noun() from error
         try:
-            return unquote(
-                parse(answer.body.lstrip(), "CopyObjectResult").word("ETag") or ""
-            )
+            made = parse(answer.body.lstrip(), "CopyObjectResult").word("ETag")
         except (MalformedXML, MissingRequestBody) as error:
-            raise StorageUnavailable("The storage answered what is no S3.") from error
+            raise StorageUnavailable(NO_S3) from error
+        if not made:
+            raise StorageUnavailable(NO_S3)
+        return unquote(made)
 
     async def same_version(self, key: str, status: Status) -> None:
         """
@@ -263,7 +263,9 @@ class S3Bucket:
             step = self.given.upload_threads
             for at in range(0, len(parts), step):
                 some = enumerate(parts[at : at + step], at + 1)
-                await _all([upload.copy_part(number, *part) for number, part in some])
+                await together(
+                    [upload.copy_part(number, *part) for number, part in some]
+                )
             etag = await upload.complete(condition)
             await upload.tidied
             return etag
@@ -307,7 +309,9 @@ class S3Bucket:
         if demand.match is not None and self.given.conditional:
             condition = {b"if-match": _quoted(etag)}
         try:
-            await self.conditional(Asking(b"DELETE", key), condition)
+            answer = await self.conditional(Asking(b"DELETE", key), condition)
+            if answer.status != 204 and answer.body.strip():
+                raise StorageUnavailable(NO_S3)
         except Complaint as error:
             if error.status == 404:
                 # Perhaps by an earlier attempt of ours.
@@ -390,24 +394,3 @@ def _check(response: Response) -> Check | None:
             if len(digest) == algorithm.width:
                 return Check(algorithm.make(), digest)
     return None
-
-
-async def _all(works: Sequence[Awaitable[Any]]) -> None:
-    """All of them, side by side; the first failure, when all have ended."""
-    begun = [Deferred.fromCoroutine(cast("Any", work)) for work in works]
-    error: Failure | None = None
-    for work in begun:
-        try:
-            await work
-        except Exception:
-            error = error or Failure()
-    if error is not None:
-        error.raiseException()
-
-
-async def quietly(work: Awaitable[Any]) -> None:
-    """Tidy up, whatever comes of it."""
-    try:
-        await work
-    except Exception:
-        return

@@ -123,6 +123,8 @@ class Complaint(Exception):
     :ivar region: where it says the bucket is; empty if it does not.
     :ivar location: where it sends us; empty if it does not.
     :ivar date: the server's, in seconds since the epoch.
+    :ivar reads: it is about an object that should be there; otherwise that it is not
+        there says that something else is wrong.
     :ivar tries: how often it was asked, this time included: an earlier attempt
         may have been heard.
     """
@@ -130,6 +132,7 @@ class Complaint(Exception):
     location: str = ""
     date: float | None = None
     tries: int = 1
+    reads: bool = True
 
     def __init__(self, status: int, code: str = "", region: str = "") -> None:
         super().__init__(f"{status} {code}".strip())
@@ -147,7 +150,7 @@ class Complaint(Exception):
         cls = _CODES.get(self.code)
         if cls is None and not (self.code == "NoSuchBucket" or self.code in DAMAGED):
             cls = _STATUSES.get(self.status)
-        if cls is None:
+        if cls is None or (cls is errors.NoSuchPath and not self.reads):
             cls = errors.StorageUnavailable
         message = _MESSAGES.get(self.code)
         if message is None and cls is errors.StorageUnavailable:

@@ -15,7 +15,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from alluxio_tw.deferreds import deferred
+from alluxio_tw.deferreds import deferred, quietly
 from alluxio_tw.errors import StorageUnavailable
 from alluxio_tw.ibody import FileSpan, Piece
 from alluxio_tw.iobjects import (
@@ -31,7 +31,7 @@ from alluxio_tw.iuploads import IStorageUploads
 from alluxio_tw.ufs.filespans import read_span
 from alluxio_tw.ufs.local_faults import translated
 from alluxio_tw.ufs.s3_attributes import checksum_header
-from alluxio_tw.ufs.s3_bucket import S3Bucket, quietly
+from alluxio_tw.ufs.s3_bucket import S3Bucket
 from alluxio_tw.ufs.s3_listing import HIDDEN
 from alluxio_tw.ufs.s3_multipart import Multipart
 from alluxio_tw.ufs.s3_placing import Held, Room, S3Placing

@@ -6,8 +6,7 @@ they are answered, and who sends something conditional asks L{Complaint.tries}
 whether an earlier attempt may have been heard.  What is not worth repeating is
 what the server understood and refused.
 
-Some remedies are tried once for each request: for a clock that differs, keys that
-have expired, a bucket that is elsewhere, a connection that was closed while idle.
+Some remedies are tried once for each request (L{alluxio_tw.ufs.s3_terms}).
 
 Connections are bounded in two lanes: one for bodies that somebody reads at
 leisure, one for what ends by itself, so that slow readers keep no write waiting
@@ -42,10 +41,11 @@ from alluxio_tw.ufs.s3_digests import (
     signed,
     summed,
 )
-from alluxio_tw.ufs.s3_faults import EXPIRED, Complaint, complaint
+from alluxio_tw.ufs.s3_faults import Complaint, complaint
 from alluxio_tw.ufs.s3_head import request_head
 from alluxio_tw.ufs.s3_lanes import Lane
 from alluxio_tw.ufs.s3_pool import Pool
+from alluxio_tw.ufs.s3_terms import Learnt, Remedies, Terms
 from alluxio_tw.ufs.s3_watch import Unreached, Watch
 
 T = TypeVar("T")
@@ -55,9 +55,9 @@ ANSWER_MOST = 16 << 20
 
 _FAULT_MOST = 64 << 10
 _THREADED = 32 << 10
+_WELL = 60.0
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 10.0
-_SKEW = 240.0
 _FEW = 16
 _LITTLE = 64 << 10
 
@@ -80,6 +80,13 @@ class Asking:
     headers: Mapping[bytes, bytes] = attrs.field(factory=dict)
     body: Sequence[bytes | memoryview] = attrs.field(default=(), repr=False)
     late: bool = False
+
+    @property
+    def reads(self) -> bool:
+        """It is about an object that is there, or should be."""
+        if self.method == b"PUT":
+            return b"x-amz-copy-source" in self.headers
+        return self.key is not None
 
 
 @attrs.frozen
@@ -121,9 +128,11 @@ class Wire:
     unsigned: bool = False
     reading: Lane = attrs.field(init=False, repr=False)
     _calling: Lane = attrs.field(init=False, repr=False)
-    _ahead: float = attrs.field(default=0.0, init=False)
+    _well: float = attrs.field(default=-_WELL, init=False)
+    _learnt: Learnt = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        self._learnt = Learnt(self.address, self._keys, self.clock)
         self.reading = Lane(self.connections, self.timeout, self.clock)
         self._calling = Lane(self.connections, self.timeout, self.clock)
 
@@ -171,21 +180,22 @@ class Wire:
     async def _insist(self, asking: Asking, lane: Lane, take: Take[T]) -> T:
         began = self.clock.seconds()
         tries = 0
-        remedied: set[str] = set()
+        remedies = Remedies(self._learnt)
         while True:
             tries += 1
+            if not self.address.region:
+                self.address.region = await self._region()
+            terms = remedies.begin()
             try:
-                return await self._once(asking, lane, take, "stale" in remedied)
+                return await self._once(asking, lane, take, terms, remedies.fresh)
             except Complaint as error:
                 error.tries = tries
-                if self._remedy(error, remedied):
+                if remedies.refused(error):
                     continue
                 if not error.passes or self._enough(began, tries):
                     raise
             except Unreached as error:
-                if error.stale and "stale" not in remedied:
-                    # Others that are idle may have been closed as well.
-                    remedied.add("stale")
+                if remedies.unreached(error):
                     continue
                 if not error.again or self._enough(began, tries):
                     raise StorageUnavailable(error.message) from error
@@ -195,31 +205,6 @@ class Wire:
         late = self.clock.seconds() - began >= self.retry_time
         return tries > self.retries or late
 
-    def _remedy(self, error: Complaint, remedied: set[str]) -> bool:
-        """Change what may be wrong on our side, once each; whether there was."""
-        if error.code == "RequestTimeTooSkewed" and error.date is not None:
-            remedy = "clock"
-            ahead = error.date - self.clock.seconds()
-            worth = abs(ahead - self._ahead) > _SKEW
-            if worth and remedy not in remedied:
-                self._ahead = ahead
-        elif error.code in EXPIRED or error.code == "InvalidToken":
-            remedy = "keys"
-            worth = remedy not in remedied and self._keys.expired()
-        elif error.region and error.region != self.address.region:
-            remedy, worth = "region", True
-            if remedy not in remedied:
-                self.address.region = error.region
-        elif error.status in (301, 302, 307, 308) and error.location:
-            remedy = "place"
-            worth = remedy not in remedied and self.address.follow(error.location)
-        else:
-            return False
-        if not worth or remedy in remedied:
-            return False
-        remedied.add(remedy)
-        return True
-
     # Once
 
     async def _once(
@@ -227,23 +212,24 @@ class Wire:
         asking: Asking,
         lane: Lane,
         take: Take[T],
+        terms: Terms,
         fresh: bool = False,
     ) -> T:
-        keys = await self._keys.get()
-        if not self.address.region:
-            self.address.region = await self._region()
+        keys = await self._learnt.keys.get()
         released = await lane.enter()
         try:
-            response = await self._send(asking, keys, fresh)
+            response = await self._send(asking, keys, terms, fresh)
             if response.code < 300:
+                self._well = self.clock.seconds()
                 return await take(response, released)
             error = await self._refused(response, released)
+            error.reads = asking.reads
         except BaseException:
             released()
             raise
         released()
         if asking.method == b"HEAD" and not error.code:
-            error = await self._explained(asking, error, lane)
+            error = await self._explained(asking, error, lane, terms)
         raise error
 
     @deferred
@@ -310,18 +296,23 @@ class Wire:
         return error
 
     async def _explained(
-        self, asking: Asking, error: Complaint, lane: Lane
+        self, asking: Asking, error: Complaint, lane: Lane, terms: Terms
     ) -> Complaint:
         """HEAD is refused without a word of why: ask for the same with GET."""
-        if error.region != self.address.region and error.region:
+        if error.region != terms.address.region and error.region:
             return error
-        if error.status not in (400, 403):
+        if error.status == 404:
+            # Is it the object that is not there, or the bucket?  Not asked each time.
+            if self.clock.seconds() - self._well < _WELL:
+                return error
+            self._well = self.clock.seconds()
+        elif error.status not in (400, 403):
             return error
         query = (("list-type", "2"), ("max-keys", "1")) if asking.key is None else ()
         range_ = {} if asking.key is None else {b"range": b"bytes=0-0"}
         again = Asking(b"GET", asking.key, query, {**asking.headers, **range_})
         try:
-            await self._once(again, lane, self._dropped)
+            await self._once(again, lane, self._dropped, terms)
         except Complaint as explained:
             return explained
         return error
@@ -329,10 +320,12 @@ class Wire:
     async def _dropped(self, response: Response, released: Callable[[], None]) -> None:
         self._arrival(response, released).close()
 
-    async def _send(self, asking: Asking, keys: Keys | None, fresh: bool) -> Response:
+    async def _send(
+        self, asking: Asking, keys: Keys | None, terms: Terms, fresh: bool
+    ) -> Response:
         digests = await self._digests(asking, keys is not None)
-        target = self.address.target(asking.key, asking.query)
-        now = sigv4.timestamp_of(self.clock.seconds() + self._ahead)
+        target = terms.address.target(asking.key, asking.query)
+        now = sigv4.timestamp_of(self.clock.seconds() + terms.ahead)
         head = request_head(
             asking.method,
             target,
@@ -340,7 +333,7 @@ class Wire:
             sum(map(len, asking.body)),
             keys,
             now,
-            self.address.region,
+            terms.address.region,
         )
         watch = Watch(self.clock, self.timeout)
         exchange = self._exchange(asking, target, head, watch, fresh)

@@ -90,6 +90,8 @@ class Case(TestCase):
             "s3://bucket/", said, Surroundings(IReactorTime(reactor), NoThreads())
         )
         self.addCleanup(ufs.close)
+        # What is not there is not asked about twice, as the bucket was seen before.
+        ufs._wire._well = reactor.seconds()  # type: ignore[attr-defined]
         # Jitter without waiting.
         ufs._wire._chance = lambda: 0.0  # type: ignore[attr-defined]
         return ufs
@@ -291,7 +293,7 @@ class RemedyTests(Case):
                 self.access_key = f"AKID{next(found)}"
 
         keys = FoundKeys(Found, IReactorTime(reactor), NoThreads())
-        ufs._wire._keys = keys
+        ufs._wire._learnt.keys = keys
         await ufs.list(ListQuery())
         first, second = (r.headers[b"authorization"] for r in self.server.requests)
         self.assertIn(b"Credential=AKID1/", first)
@@ -302,6 +304,107 @@ class RemedyTests(Case):
         ufs = await self.mount(refusal(400, "ExpiredToken"))
         await self.fails(ufs.list(ListQuery()), StorageDenied)
         self.assertEqual(len(self.server.requests), 1)
+
+
+class ElsewhereTests(Case):
+    """Answers of somebody who is no S3, or no longer where it was."""
+
+    async def test_no_bucket(self) -> None:
+        """An object is not missing where its bucket is."""
+        ufs = await self.mount(
+            answer(404), refusal(404, "NoSuchBucket"), answer(404), answer(404)
+        )
+        ufs._wire._well = -1e9
+        error = await self.fails(ufs.status("key"), StorageUnavailable)
+        self.assertIn("no such bucket", str(error))
+        # It is asked no more than once a minute.
+        await self.fails(ufs.status("key"), NoSuchPath)
+        self.assertEqual(
+            [request.method for request in self.server.requests],
+            [b"HEAD", b"GET", b"HEAD"],
+        )
+
+    async def test_not_there(self) -> None:
+        """What a write is answered so is the storage's failure, not the caller's."""
+        for work in (
+            lambda ufs: put(ufs, "key", b"data"),
+            lambda ufs: ufs.list(ListQuery()),
+        ):
+            ufs = await self.mount(refusal(404, "NoSuchKey"))
+            doing = work(ufs)
+            if not isinstance(doing, Deferred):
+                doing = Deferred.fromCoroutine(doing)
+            error = await self.fails(doing, StorageUnavailable)
+            self.assertIn("404 NoSuchKey", str(error))
+
+    async def test_no_etag(self) -> None:
+        """What comes without an ETag is no answer of S3, whatever its status."""
+        page = answer(200, b"<html>Sign in</html>", {"Content-Type": "text/html"})
+        ufs = await self.mount(*[page] * 4, retries="0")
+        await self.fails(
+            Deferred.fromCoroutine(put(ufs, "key", b"data")), StorageUnavailable
+        )
+        await self.fails(ufs.status("key"), StorageUnavailable)
+        await self.fails(ufs.read("key", STATUS, Span(0, 10)), StorageUnavailable)
+
+    async def test_deleted(self) -> None:
+        """A page is no word of a deletion."""
+        page = answer(200, b"<html>Sign in</html>", {"Content-Type": "text/html"})
+        ufs = await self.mount(answer(200, DATA, TOLD), page)
+        await self.fails(ufs.delete("key", NO_DEMAND), StorageUnavailable)
+
+    async def other(self, *script: Act) -> tuple[ScriptedServer, str]:
+        """Another server, and its endpoint."""
+        server = ScriptedServer(list(script))
+        endpoint = await server.start()
+        self.addCleanup(lambda: Deferred.fromCoroutine(server.stop()))
+        return server, endpoint
+
+    async def test_for_once(self) -> None:
+        """A temporary redirect is for one request; the next goes where we were told."""
+        empty = answer(200, b"<ListBucketResult></ListBucketResult>")
+        other, endpoint = await self.other(empty)
+        ufs = await self.mount(
+            refusal(307, "TemporaryRedirect", Location=f"{endpoint}/bucket"), empty
+        )
+        await ufs.list(ListQuery())
+        await ufs.list(ListQuery())
+        self.assertEqual((len(self.server.requests), len(other.requests)), (2, 1))
+
+    async def test_nowhere(self) -> None:
+        """Where a redirect leads to nobody, the storage is asked again."""
+        empty = answer(200, b"<ListBucketResult></ListBucketResult>")
+        ufs = await self.mount(
+            refusal(307, "TemporaryRedirect", Location="http://127.0.0.1:1/"), empty
+        )
+        await ufs.list(ListQuery())
+        self.assertEqual(len(self.server.requests), 2)
+
+    async def test_back(self) -> None:
+        """Who moved for good and is there no more is looked for where we were told."""
+        empty = answer(200, b"<ListBucketResult></ListBucketResult>")
+        other, endpoint = await self.other(empty, empty)
+        ufs = await self.mount(
+            refusal(301, "PermanentRedirect", Location=f"{endpoint}/bucket"), empty
+        )
+        await ufs.list(ListQuery())
+        await ufs.list(ListQuery())
+        self.assertEqual(len(other.requests), 2)
+        await other.stop()
+        await ufs.list(ListQuery())
+        self.assertEqual(len(self.server.requests), 2)
+
+    async def test_all_at_once(self) -> None:
+        """What one request learns of the server mends all that are under way."""
+        empty = answer(200, b"<ListBucketResult></ListBucketResult>")
+        wrong = refusal(
+            400, "AuthorizationHeaderMalformed", "<Region>us-moon-1</Region>"
+        )
+        ufs = await self.mount(*[wrong] * 5, *[empty] * 5)
+        work = [ufs.list(ListQuery()) for _ in range(5)]
+        for each in work:
+            await each
+        self.assertEqual(len(self.server.requests), 10)
 
 
 class BodyTests(Case):
