@@ -30,6 +30,8 @@ HIDDEN = "***"
 
 _secret_words = ("secret", "password", "token", "key", "credential")
 _user_info = re.compile(r"(?<=//)([^/?#@]*)@")
+_option = re.compile(r"[?&]([^=&?#]*)=").search
+_value = re.compile(r"[^&#]*").match
 
 
 def split_options(
@@ -85,23 +87,34 @@ def is_secret(name: str) -> bool:
 
 def shown_options(options: Mapping[str, str]) -> dict[str, str]:
     """Options as they may be shown."""
-    return {k: HIDDEN if is_secret(k) else v for k, v in options.items()}
+    return {k: HIDDEN if is_secret(k) else shown_uri(v) for k, v in options.items()}
 
 
 def shown_uri(uri: str) -> str:
     """
-    A URI as it may be shown: without a password, and without the values of
-    secret options in its query.
+    A URI as it may be shown: without passwords, and without the values of secret
+    options in its query; nor those of a URI that is the value of an option.
     """
-    start, question, query = uri.partition("?")
-    start = _user_info.sub(_shown_user, start)
-    query, hash, fragment = query.partition("#")
-    pairs = (pair.partition("=") for pair in query.split("&"))
-    query = "&".join(
-        name + equals + (HIDDEN if value and is_secret(unquote(name)) else value)
-        for name, equals, value in pairs
-    )
-    return start + question + query + hash + fragment
+    shown = _masked(uri)
+    plain = unquote(shown)
+    # What is percent-encoded may hide another.
+    masked = _masked(plain)
+    return shown if masked == plain else masked
+
+
+def _masked(text: str) -> str:
+    text = _user_info.sub(_shown_user, text)
+    parts = []
+    at = 0
+    while (found := _option(text, at)) is not None:
+        parts.append(text[at : found.end()])
+        at = found.end()
+        if is_secret(unquote(found[1])):
+            value = _value(text, at)
+            assert value is not None
+            parts.append(HIDDEN if value[0] else "")
+            at = value.end()
+    return "".join([*parts, text[at:]])
 
 
 def _shown_user(match: re.Match[str]) -> str:

@@ -25,6 +25,8 @@ from alluxio_tw.ufs.fsspec_connection import Connection
 from alluxio_tw.ufs.fsspec_times import Times, set_time
 from alluxio_tw.ufs.fsspec_versions import etag_of, modified_of, status_of
 
+NO_FOLDER = "The storage behind this bucket has no such folder."
+
 SCRATCH = ".alluxio-tw-tmp"
 """Where objects are written that will be renamed."""
 
@@ -218,6 +220,9 @@ class Storage(Connection):
         :raises StorageUnavailable: it is not.
         """
         path = self.address.root
+        if self.address.protocol == "memory":
+            # Nobody but us could have made it.
+            self.fs.makedirs(path, exist_ok=True)
         while True:
             try:
                 found = self.info(path)
@@ -225,12 +230,19 @@ class Storage(Connection):
                 # Without folders, one that is empty is not there; its bucket is.
                 parent = self.fs._parent(path)
                 if self.address.tree or parent in (path, "", self.fs.root_marker):
-                    raise StorageUnavailable() from None
+                    raise StorageUnavailable(NO_FOLDER) from None
                 path = parent
                 continue
-            if found["type"] != "directory":
-                raise StorageUnavailable()
+            if found["type"] != "directory" and not self._lists(path):
+                raise StorageUnavailable(NO_FOLDER)
             return
+
+    def _lists(self, path: str) -> bool:
+        """Is there something beneath it, whatever it is called?  So it is with HTTP."""
+        names = self.fs.ls(path, detail=False)
+        return bool(names) and [self.fs._strip_protocol(path)] != [
+            self.fs._strip_protocol(name) for name in names
+        ]
 
     # --- within ---------------------------------------------------------------------
 

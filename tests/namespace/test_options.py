@@ -66,6 +66,9 @@ class SecretTests(SynchronousTestCase):
             shown_options({"secret": "x", "region": "eu"}),
             {"secret": "***", "region": "eu"},
         )
+        self.assertEqual(
+            shown_options({"endpoint": "http://u:pw@h"}), {"endpoint": "http://u:***@h"}
+        )
 
     def test_uri(self) -> None:
         """A URI is shown without password and secret values, else as it is."""
@@ -77,6 +80,13 @@ class SecretTests(SynchronousTestCase):
             ("s3://b?secret%4Bey=hush&x=1#f", "s3://b?secret%4Bey=***&x=1#f"),
             ("s3://b?token=&key", "s3://b?token=&key"),
             ("a?key=x=y&b", "a?key=***&b"),
+            ("s3://b?endpoint=http://u:pw@h&x=1", "s3://b?endpoint=http://u:***@h&x=1"),
+            (
+                "s3://b?endpoint=http://h?token=a&x",
+                "s3://b?endpoint=http://h?token=***&x",
+            ),
+            ("s3://b?x=http%3A%2F%2Fu%3Apw%40h", "s3://b?x=http://u:***@h"),
+            ("s3://b?x=%2F%2Fh", "s3://b?x=%2F%2Fh"),
         ):
             self.assertEqual(shown_uri(uri), shown)
 
@@ -87,5 +97,9 @@ class SecretTests(SynchronousTestCase):
             f"x://u:{secret}@h/p",
             f"x://u:{secret}@h?token={secret}&a=b",
             f"x:///p?a=b&my_password={secret}",
+            f"x:///p?a=y://u:{secret}@h&c=d",
+            f"x:///p?a=y://h?token={secret}",
+            f"x:///p?token=a?{secret}",
+            "x:///p?" + "a=?" * 5000 + f"key={secret}",
         ):
             self.assertNotIn(secret, shown_uri(uri))

@@ -165,7 +165,8 @@ class ChangingTests(StorageCase):
     async def test_root_gone(self) -> None:
         """A root that is not there is an outage, not an empty bucket."""
         os.rmdir(self.root)
-        await self.fails(self.ufs.check(), StorageUnavailable)
+        error = await self.fails(self.ufs.check(), StorageUnavailable)
+        self.assertIn("no such folder", str(error))
         await self.fails(self.ufs.list(ListQuery()), StorageUnavailable)
         os.mkdir(self.root)
         await self.ufs.check()
@@ -242,6 +243,13 @@ class UnlikeTests(StorageCase):
         self.assertIn("Socket is closed", repr(error.__cause__))
         self.assertEqual((await ufs.status("key")).size, 4)
         self.assertEqual(Flaky.made, made + 1)
+
+    async def test_new_memory(self) -> None:
+        """A folder in memory that nobody has written to is there, and empty."""
+        name = f"new-{id(self)}"
+        ufs = self.mount(f"fsspec+memory://{name}/deep")
+        await ufs.check()
+        self.assertEqual(await keys_of(ufs, ListQuery()), [])
 
     async def test_archive(self) -> None:
         """An archive is a bucket to be read."""
