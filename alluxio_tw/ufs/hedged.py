@@ -31,7 +31,7 @@ from alluxio_tw import quantities
 from alluxio_tw.deferreds import deferred
 from alluxio_tw.errors import WrongConfiguration
 from alluxio_tw.ibody import IBody, Piece
-from alluxio_tw.iobjects import Status
+from alluxio_tw.iobjects import IReading, Status
 from alluxio_tw.iufs import IUnderFileSystem
 from alluxio_tw.spans import Span
 from alluxio_tw.ufs.passing import PassingUFS
@@ -158,6 +158,13 @@ class HedgedUFS(PassingUFS):
         self._sorted: list[float] = []
 
     @deferred
+    async def open(self, path: str) -> IReading:
+        reading: IReading = await self.ufs.open(path)
+        if self._patience is None and not SAID.get():
+            return reading
+        return _Reading(self, path, reading)
+
+    @deferred
     async def read(self, path: str, status: Status, span: Span) -> IBody:
         said = SAID.get()
         if said == 0.0 or (said is None and self._patience is None):
@@ -220,6 +227,79 @@ class HedgedUFS(PassingUFS):
             del ordered[bisect_left(ordered, latest[0])]
         latest.append(seconds)
         ordered.insert(bisect_left(ordered, seconds), seconds)
+
+
+@implementer(IReading)
+@attrs.frozen(eq=False)
+class _Reading:
+    """
+    A version that is read past the cache.
+    """
+
+    _ufs: HedgedUFS
+    _path: str
+    _reading: IReading
+
+    @property
+    def status(self) -> Status:
+        return self._reading.status
+
+    @property
+    def cache(self) -> str:
+        return self._reading.cache
+
+    def at_once(self, span: Span) -> bytes | None:
+        return self._reading.at_once(span)
+
+    def body(self, span: Span) -> IBody:
+        if not span.length:
+            return self._reading.body(span)
+        return _Asked(self._ufs, self._path, self.status, span)
+
+    def close(self) -> None:
+        self._reading.close()
+
+
+@implementer(IBody)
+@attrs.define(eq=False)
+class _Asked:
+    """
+    A body that is asked for when it is first read.
+    """
+
+    _ufs: HedgedUFS
+    _path: str
+    _status: Status
+    _span: Span
+    _said: float | None = attrs.field(factory=SAID.get, init=False)
+    _asking: Deferred[IBody] | None = attrs.field(default=None, init=False)
+    _body: IBody | None = attrs.field(default=None, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
+
+    @property
+    def length(self) -> int | None:
+        return self._span.length
+
+    @deferred
+    async def read(self) -> Piece | None:
+        if self._body is None:
+            if self._closed:
+                return None
+            with hedged_after(self._said):
+                asking = self._ufs.read(self._path, self._status, self._span)
+            self._asking = asking
+            try:
+                self._body = await asking
+            finally:
+                self._asking = None
+        return await self._body.read()
+
+    def close(self) -> None:
+        self._closed = True
+        if self._asking is not None:
+            self._asking.cancel()
+        if self._body is not None:
+            self._body.close()
 
 
 @implementer(IBody)

@@ -99,7 +99,8 @@ def make(
     if not path.startswith("/") or "\0" in path:
         raise WrongConfiguration(f"{shown(uri)} has no path: write file:///path")
     try:
-        root = os.path.realpath(os.fsencode(path), strict=True)
+        # Not what it leads to: who switches a link means us to follow.
+        root = os.fsencode(path.rstrip("/") or "/")
         tree = Tree(root, keep=1 if asked.buckets else 0)
     except OSError as error:
         # It may come back: a disk that is not mounted yet, a folder that was moved.
@@ -140,6 +141,7 @@ class LocalUFS:
         self._scratch = Scratch(tree)
         self._attributes = AttributeStore(tree, self._scratch, asked.sidecar)
         tree.marked = self._attributes.is_marked
+        tree.renewed = self._scratch.forget
         self._versions = Versions(tree, self._attributes)
         self._folder_objects = FolderObjects(tree, self._attributes, sync)
         self._files = OpenFiles(seconds, asked.open_files)
@@ -353,12 +355,6 @@ class LocalUFS:
         return self._run(self._check)
 
     def _check(self) -> None:
-        try:
-            renewed = self._tree.renew()
-        except OSError as error:
-            raise StorageUnavailable() from error
-        if renewed:
-            self._scratch.forget()
         with (
             self._tree.opened(b"", os.O_RDONLY | os.O_DIRECTORY) as fd,
             os.scandir(fd) as entries,

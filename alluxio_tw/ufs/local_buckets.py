@@ -62,6 +62,7 @@ class BucketFolders:
         raw = _path_of(name)
         if raw is None:
             raise UnsuitableKey()
+        self._tree.look()
         try:
             os.mkdir(raw, dir_fd=self._tree.fd)
         except FileExistsError as error:

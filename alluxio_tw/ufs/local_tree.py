@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 
 import attrs
 
-from alluxio_tw.errors import NoSuchPath, PathConflict
+from alluxio_tw.errors import NoSuchPath, PathConflict, StorageUnavailable
 from alluxio_tw.ufs import local_syscalls
 from alluxio_tw.ufs.local_keys import HIDDEN
 
@@ -42,16 +42,18 @@ class Tree:
     """
     The root of a mount and the ways beneath it.  Everything here blocks.
 
-    :ivar root: the absolute path of the directory, without links.
-    :ivar fd: the same, open.
+    :ivar root: the absolute path of the directory; what it leads to may change.
+    :ivar fd: the directory that it led to when it was last looked at, open.
     :ivar keep: how many levels of folders beneath the root are never pruned and
         never made by the way: nought, or one where those are buckets.
     :ivar marked: is the open folder an object itself?  Such are not pruned.
+    :ivar renewed: called when the root is another directory than before.
     """
 
     root: bytes
     keep: int = 0
     marked: Callable[[int, bytes], bool] = attrs.field(default=lambda _fd, _path: False)
+    renewed: Callable[[], None] = attrs.field(default=lambda: None)
     fd: int = attrs.field(init=False)
     folders: threading.Lock = attrs.field(factory=threading.Lock, init=False)
     """Held while a folder is marked as an object, or looked at and pruned."""
@@ -73,7 +75,8 @@ class Tree:
 
     def renew(self) -> bool:
         """
-        Look again for the root: a file system may have been mounted there.
+        Look again for the root: another directory may be there, a file system mounted,
+        a link on the way switched.
 
         :return: is it another than before?
         :raises OSError: there is no such directory.
@@ -85,7 +88,22 @@ class Tree:
         # Other threads may be using the number: it stays, with a new meaning.
         os.dup2(new, self.fd, inheritable=False)
         os.close(new)
+        self.renewed()
         return True
+
+    def look(self) -> None:
+        """
+        As L{renew}, for whoever is about to use it.
+
+        :raises StorageUnavailable: there is no such directory.
+        """
+        try:
+            self.renew()
+        except PermissionError:
+            # On the way to it we may not look, and what is open is open.
+            return
+        except OSError as error:
+            raise StorageUnavailable() from error
 
     def open(self, path: bytes, flags: int) -> int:
         """
@@ -93,7 +111,9 @@ class Tree:
 
         :param path: relative; empty for the root.
         :raises OSError: as C{open}; C{EXDEV} or C{ELOOP} if a link leads out.
+        :raises StorageUnavailable: there is no root any more.
         """
+        self.look()
         if self._beneath:
             for _ in range(_TRIES):
                 try:

@@ -4,7 +4,7 @@ Late reads are asked for twice, some of them, and nothing else is.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
@@ -130,6 +130,28 @@ class HedgedTests(SynchronousTestCase):
     def assert_over(self) -> None:
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual(self.places.taken, 0)
+
+    def test_past_the_cache(self) -> None:
+        """What is read of an opened version, past the cache, is asked for twice too."""
+        ufs = self.hedged()
+        opened = self.successResultOf(ufs.open("key"))
+        body = opened.body(Span(0, 4))
+        self.assertEqual(self.late.asked, [])
+        reading = body.read()
+        self.clock.advance(0.06)
+        self.assertEqual(len(self.late.asked), 2)
+        self.late.asked[1].callback(None)
+        self.assertEqual(bytes(cast("bytes", self.successResultOf(reading))), b"data")
+        self.assertIsNone(self.successResultOf(body.read()))
+        body.close()
+        given_up = opened.body(Span(0, 4))
+        reading = given_up.read()
+        given_up.close()
+        self.failureResultOf(reading, CancelledError)
+        self.assertIsNone(self.successResultOf(given_up.read()))
+        self.assertEqual(self.successResultOf(opened.body(Span(4, 0)).read()), None)
+        opened.close()
+        self.assert_over()
 
     def test_said(self) -> None:
         """What is said of a read comes before what the mount says."""

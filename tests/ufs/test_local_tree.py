@@ -20,6 +20,7 @@ from alluxio_tw.errors import (
 )
 from alluxio_tw.iobjects import NO_ATTRIBUTES, NO_DEMAND, Demand
 from alluxio_tw.iufs import ListQuery, Surroundings
+from alluxio_tw.spans import Span
 from alluxio_tw.testing.ufs import get, keys_of, merged, put
 from alluxio_tw.threads import NoThreads
 from alluxio_tw.ufs.local import LocalUFS, make
@@ -464,11 +465,53 @@ class FolderTests(LocalTestCase):
         self.put("key")
         os.rename(self.root, self.root + ".away")
         self.failureResultOf(self.ufs.check(), StorageUnavailable)
+        self.failureResultOf(self.ufs.status("key"), StorageUnavailable)
+        self.failureResultOf(self.ufs.list(ListQuery()), StorageUnavailable)
+        placing = self.successResultOf(self.ufs.place("key", None))
+        self.failureResultOf(
+            placing.commit("", NO_ATTRIBUTES, NO_DEMAND), StorageUnavailable
+        )
         os.mkdir(self.root)
-        self.successResultOf(self.ufs.check())
         self.assertEqual(self.listed(), [])
         self.put("other")
         self.assertEqual(self.listed(), ["other"])
+        self.successResultOf(self.ufs.check())
+
+    def test_other_root(self) -> None:
+        """When another directory is in the root's place, it is that which is served."""
+        self.put("key", b"old")
+        os.rename(self.root, self.root + ".away")
+        os.mkdir(self.root)
+        self.failureResultOf(self.ufs.status("key"), NoSuchPath)
+        self.put("key", b"newer")
+        self.put("large", b"x" * 500_000)
+        self.assertEqual(os.path.getsize(self.path("key")), 5)
+        self.assertEqual(self.listed(), ["key", "large"])
+        self.assertTrue(self.successResultOf(self.ufs.delete("large", NO_DEMAND)))
+        left = set(os.listdir(self.root + ".away")) - {".alluxio-tw"}
+        self.assertEqual(left, {"key"})
+
+    def test_switched_link(self) -> None:
+        """A root that is a link is what the link leads to now."""
+        for name in ("one", "two"):
+            os.mkdir(self.path(name))
+            with open(self.path(f"{name}/key"), "w") as file:
+                file.write(name)
+        link = self.root + ".link"
+        os.symlink(self.path("one"), link)
+        ufs = make(
+            f"file://{link}", {}, Surroundings(IReactorTime(reactor), NoThreads())
+        )
+        self.addCleanup(ufs.close)
+        before = self.successResultOf(ufs.open("key"))
+        self.assertEqual(before.at_once(Span(0, 3)), b"one")
+        os.symlink(self.path("two"), link + ".new")
+        os.rename(link + ".new", link)
+        self.assertIsNone(ufs.glance("key"))
+        after = self.successResultOf(ufs.open("key"))
+        self.assertEqual(after.at_once(Span(0, 3)), b"two")
+        for reading in (before, after):
+            reading.close()
 
     def test_page_merged(self) -> None:
         """Entries and prefixes share the page's limit."""
