@@ -13,7 +13,8 @@ else it may raise is said with the method.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from traceback import extract_tb
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -315,6 +316,17 @@ class IUFSMaker(Interface):
         """
 
 
+class DriverBroken(ImportError):
+    """A driver cannot be imported."""
+
+    def __init__(self, factory: str, error: Exception) -> None:
+        said = f"{type(error).__name__}: {error}".splitlines()[0]
+        where = extract_tb(error.__traceback__)[-1]
+        if not isinstance(error, SyntaxError) and where.name == "<module>":
+            said += f" ({where.filename}, line {where.lineno})"
+        super().__init__(f"{factory}: {said}")
+
+
 @implementer(IPlugin, IUFSMaker)
 @attrs.frozen
 class UFSMaker:
@@ -331,5 +343,16 @@ class UFSMaker:
     def make(
         self, uri: str, options: Mapping[str, str], around: Surroundings
     ) -> IUnderFileSystem:
-        made: IUnderFileSystem = namedAny(self.factory)(uri, options, around)
-        return made
+        return self.load()(uri, options, around)
+
+    def load(self) -> Callable[..., IUnderFileSystem]:
+        """
+        The factory.
+
+        :raises DriverBroken: it cannot be imported.
+        """
+        try:
+            factory: Callable[..., IUnderFileSystem] = namedAny(self.factory)
+        except Exception as error:
+            raise DriverBroken(self.factory, error) from error
+        return factory

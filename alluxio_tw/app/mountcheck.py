@@ -121,7 +121,7 @@ def require(entry: MountEntry, ask: bool, force: bool) -> None:
             made.ufs.close().addErrback(lambda failure: None)
     if wrong and not force:
         raise OneLine(
-            f"{shown_uri(entry.uri)} cannot be used: {wrong} "
+            f"{shown_uri(entry.uri)} cannot be used: {wrong.rstrip('.')}. "
             "--force writes it all the same"
         )
     if wrong:

@@ -185,7 +185,8 @@ def check_path(path: str, origin: str) -> None:
     if not path.startswith("/") or not is_legacy_bucket_name(bucket):
         raise WrongConfiguration(
             f"{origin}: {quoted(path)} cannot be a mount's path: write / and the name of "
-            "a bucket: 3 to 63 lower-case letters, digits, dots and hyphens"
+            "a bucket: 3 to 63 lower-case letters, digits, dots and hyphens (of old "
+            "names up to 255, and capitals and underscores as well)"
         )
     if any(part in ("", ".", "..") or "\0" in part for part in rest):
         raise WrongConfiguration(

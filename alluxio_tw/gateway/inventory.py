@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -18,7 +19,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from alluxio_tw.deferreds import deferred
-from alluxio_tw.errors import NoSuchBucket, NoSuchKey
+from alluxio_tw.errors import BackendError, NoSuchBucket, NoSuchKey
 from alluxio_tw.gateway.kept import Kept
 from alluxio_tw.gateway.objects import Objects
 from alluxio_tw.gateway.readings import CachedReading
@@ -175,6 +176,9 @@ class Inventory:
         scope = Scope.parse(path)
         try:
             regions = scope.regions(self._objects.mounts)
+            with suppress(BackendError):
+                # Of a storage that cannot be asked things can be forgotten, too.
+                await self._objects.mounts.bucket(scope.bucket)
         except NoSuchBucket as error:
             raise NoSuchBucket(f"There is no bucket {scope.bucket!r}.") from error
         forgotten = freed = 0

@@ -104,13 +104,15 @@ class LoadJobs:
         :param anew: begin at the beginning, though one was stopped.
         :return: the load's document.
         :raises InvalidArgument: the path is none.
+        :raises NoSuchBucket: there is no such bucket.
         :raises InvalidRequest: another load of this path is at work.
         :raises Overloaded: too many are.
         :raises ShuttingDown: the daemon ends.
         """
         scope = Scope.parse(path)
-        # Refuses what can be no bucket.
+        # Refuses what can be no bucket, and what is none.
         scope.regions(self._objects.mounts)
+        await self._objects.mounts.bucket(scope.bucket)
         name = name_of(scope)
         await self._turn.acquire()
         try:

@@ -60,15 +60,19 @@ class Scope:
         Read a path.
 
         :param text: C{/bucket/key}, or C{s3://bucket/key}.
-        :raises InvalidArgument: it names no bucket, or is too long.
+        :raises InvalidArgument: it names no bucket, is too long, or no text.
         """
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidArgument(f"{text[:100]!r} is not UTF-8") from error
         path = text[4:] if text.startswith("s3://") else text
         bucket, _, key = path[1:].partition("/")
         if not path.startswith("/") or not bucket:
             raise InvalidArgument(
                 f"{text[:100]!r} is no path: write /bucket, /bucket/folder/ or /bucket/key"
             )
-        if len(key.encode("utf-8", "surrogatepass")) > LONGEST or len(bucket) > 255:
+        if len(key.encode()) > LONGEST or len(bucket) > 255:
             raise InvalidArgument(f"{text[:100]!r}... is too long for a path")
         return cls(bucket, key)
 

@@ -75,10 +75,16 @@ def explain(mounts: MountTable, path: str, worth: Worth) -> Explanation:
     """
     Explain how an object is kept.
 
-    :param path: C{/bucket/key}; there need be no such object.
+    :param path: C{/bucket/key} or C{s3://bucket/key}; there need be no such object.
     :raises InvalidArgument: that is no path of an object.
     :raises NoSuchBucket: there can be no such bucket.
     """
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(f"{path[:100]!r} is not UTF-8") from error
+    if path.startswith("s3://"):
+        path = path[4:]
     bucket, _, key = path.removeprefix("/").partition("/")
     if not path.startswith("/") or not key:
         raise InvalidArgument(f"{path!r} is no path of an object: write /bucket/key")

@@ -35,9 +35,11 @@ class Registry:
         known: dict[str, IUFSMaker] = {}
         for maker in makers:
             for scheme in maker.schemes:
-                if known.setdefault(scheme, maker) is not maker:
+                other = known.setdefault(scheme, maker)
+                if other is not maker:
                     raise WrongConfiguration(
-                        f"two drivers are installed for the scheme {scheme!r}"
+                        f"two drivers are installed for the scheme {scheme!r}: "
+                        f"{_name(other)} and {_name(maker)}; uninstall one"
                     )
         return cls(known)
 
@@ -83,3 +85,7 @@ class Registry:
             use the URI or an option.
         """
         return self.maker(uri).make(uri, options, around)
+
+
+def _name(maker: IUFSMaker) -> str:
+    return str(getattr(maker, "factory", None) or repr(maker))

@@ -120,6 +120,7 @@ class ExplainTests(SynchronousTestCase):
 
     def test_wrong(self) -> None:
         """What is no path of an object is refused."""
-        for path in ("far/k", "/far", "/far/", "", "/"):
+        for path in ("far/k", "/far", "/far/", "", "/", "/far/\udcff"):
             self.assertRaises(InvalidArgument, self.lines, path)
         self.assertRaises(NoSuchBucket, self.lines, "/none/k")
+        self.assertEqual(self.lines("s3://far/k"), self.lines("/far/k"))

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from alluxio_tw.errors import StorageUnavailable, WrongConfiguration
-from alluxio_tw.iufs import Surroundings, UFSMaker
+from alluxio_tw.iufs import DriverBroken, Surroundings, UFSMaker
 from alluxio_tw.threads import NoThreads
 from alluxio_tw.ufs.local import LocalUFS
 from alluxio_tw.ufs.memory import MemoryUFS
@@ -32,6 +32,32 @@ class RegistryTests(SynchronousTestCase):
         error = self.assertRaises(
             WrongConfiguration, self.registry.make, uri, {}, self.around
         )
+        return str(error)
+
+    def test_two(self) -> None:
+        """Two drivers of one scheme are told apart by where they live."""
+        makers = [UFSMaker(("x",), f"some.where{n}.make") for n in (1, 2)]
+        error = self.assertRaises(WrongConfiguration, Registry.of, makers)
+        for name in ("'x'", "some.where1.make", "some.where2.make"):
+            self.assertIn(name, str(error))
+
+    def test_not_imported(self) -> None:
+        """Why a driver cannot be imported is said, with the place."""
+        folder = os.path.abspath(self.mktemp())
+        os.mkdir(folder)
+        sys.path.insert(0, folder)
+        self.addCleanup(sys.path.remove, folder)
+        for number, line in enumerate(("this wrong", "wrong", "1 / 0")):
+            name = f"broken_{number}_{id(self)}"
+            with open(os.path.join(folder, f"{name}.py"), "w") as file:
+                file.write(f"fine = 1\n{line}\n")
+            self.assertIn(f"{name}.py, line 2", self.broken(f"{name}.make"))
+        self.assertIn("mkae", self.broken("alluxio_tw.ufs.memory.mkae"))
+        self.assertIn("nothing_of", self.broken("nothing_of.this_name.make"))
+
+    def broken(self, factory: str) -> str:
+        error = self.assertRaises(DriverBroken, UFSMaker(("x",), factory).load)
+        self.assertIn(factory, str(error))
         return str(error)
 
     def test_installed(self) -> None:
