@@ -32,6 +32,7 @@ from alluxio_tw.errors import (
 )
 from alluxio_tw.gateway.mounting import Mounting
 from alluxio_tw.ipages import IPageStore
+from alluxio_tw.iparts import IParts
 from alluxio_tw.ipassage import IPassage
 from alluxio_tw.istate import IState
 from alluxio_tw.iufs import Surroundings
@@ -130,6 +131,7 @@ def make_mount(
             ufs = SidecarUFS(ufs, threads, time.time, entry.path == "/")
         # Caps know nothing of such uploads: who sets them has parts as objects.
         passage = IPassage(ufs, None)
+        parts = IParts(ufs, None)
         uploads = None if Limits.of(own) else IStorageUploads(ufs, None)
         ufs = considerate(ufs, own, entry.path, clock, metrics)
         scheme = entry.uri.partition(":")[0]
@@ -146,6 +148,7 @@ def make_mount(
             leases,
             None if uploads is None else MeteredUploads(uploads, told),
             passage,
+            parts,
         )
     except WrongConfiguration as error:
         raise WrongConfiguration(f"{where}: {error.message}") from error

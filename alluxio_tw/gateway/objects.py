@@ -44,6 +44,7 @@ from alluxio_tw.iobjects import (
     Listing,
     Status,
 )
+from alluxio_tw.iparts import Part
 from alluxio_tw.iufs import ListQuery
 from alluxio_tw.namespace.mounts import MountTable, Place
 from alluxio_tw.s3.checksums import Digests, Promises
@@ -137,6 +138,17 @@ class Objects:
             return status
         except NoSuchPath as error:
             raise await self._missing(bucket, key) from error
+
+    @deferred
+    async def part(
+        self, bucket: str, key: str, status: Status, number: int
+    ) -> Part | None:
+        """As L{IParts.part}, where the storage can be asked; else L{None}."""
+        place = self._readable(bucket, key)
+        if place.mount.parts is None or status.attributes.part_sizes:
+            return None
+        found: Part | None = await place.mount.parts.part(place.path, status, number)
+        return found
 
     # --- writing ------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from hashlib import blake2b
 import attrs
 
 from alluxio_tw.errors import WrongConfiguration
+from alluxio_tw.iparts import IParts
 from alluxio_tw.ipassage import IPassage
 from alluxio_tw.iufs import IUnderFileSystem
 from alluxio_tw.iuploads import IStorageUploads
@@ -35,6 +36,7 @@ class Mount:
         its bucket came to be.
     :ivar uploads: of the storage, if it has such; see L{IStorageUploads}.
     :ivar passage: through to the storage, if the mount allows it.
+    :ivar parts: of the storage's objects, if it can be asked for them.
     :ivar leases: of who uses it, and must be let finish before it is closed.
     """
 
@@ -51,6 +53,7 @@ class Mount:
     leases: Leases = attrs.field(factory=Leases, repr=False)
     uploads: IStorageUploads | None = attrs.field(default=None, repr=False)
     passage: IPassage | None = attrs.field(default=None, repr=False)
+    parts: IParts | None = attrs.field(default=None, repr=False)
 
     @classmethod
     def of(
@@ -64,6 +67,7 @@ class Mount:
         leases: Leases | None = None,
         uploads: IStorageUploads | None = None,
         passage: IPassage | None = None,
+        parts: IParts | None = None,
     ) -> Mount:
         """
         Mount C{ufs}.
@@ -87,6 +91,7 @@ class Mount:
             leases=Leases() if leases is None else leases,
             uploads=uploads,
             passage=passage,
+            parts=parts,
         )
 
 

@@ -34,6 +34,7 @@ from alluxio_tw.iobjects import (
     Listing,
     Status,
 )
+from alluxio_tw.iparts import IParts
 from alluxio_tw.ipassage import IPassage
 from alluxio_tw.iufs import (
     Capabilities,
@@ -54,6 +55,7 @@ from alluxio_tw.ufs.s3_folders import S3Folders
 from alluxio_tw.ufs.s3_listing import HIDDEN, S3Listing
 from alluxio_tw.ufs.s3_multipart import NOTES, noted_at, sweep_note
 from alluxio_tw.ufs.s3_options import PART_LEAST, S3Options, read_options
+from alluxio_tw.ufs.s3_parts import S3Parts
 from alluxio_tw.ufs.s3_passage import S3Passage
 from alluxio_tw.ufs.s3_placing import Room, S3Placing
 from alluxio_tw.ufs.s3_pool import Pool
@@ -200,6 +202,8 @@ class S3UFS:
         """What it is beside a storage."""
         if interface is IStorageUploads and self._given.native_uploads:
             return S3Uploads(self._bucket, self.room, self._writable)
+        if interface is IParts:
+            return S3Parts(self._wire, self._key)
         if interface is IPassage and self._given.presigned:
             return S3Passage(self._wire, self._writable)
         return None

@@ -7,6 +7,7 @@ that could be answered at once and the one that had to wait for its reading.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from time import time
 
 from alluxio_tw.asking import in_name_of
@@ -17,6 +18,7 @@ from alluxio_tw.errors import (
     NotModified,
 )
 from alluxio_tw.iobjects import IReading, Status
+from alluxio_tw.iparts import Part
 from alluxio_tw.s3 import metadata
 from alluxio_tw.s3.conditions import (
     Conditions,
@@ -40,11 +42,19 @@ AT_ONCE = 64 << 10
 async def get_object(call: Call) -> None:
     """GetObject and HeadObject, when it could not be answered at once."""
     check_version(call.query)
-    if "partNumber" in call.query:
-        # What is none is wrong whether or not there is an object.
-        parse_part_number(call.query)
-    reading = await call.gateway.objects.open(call.bucket, call.key)
-    answer(call.request, reading, call.query)
+    objects = call.gateway.objects
+    if "partNumber" not in call.query:
+        answer(call.request, await objects.open(call.bucket, call.key), call.query)
+        return
+    # What is none is wrong whether or not there is an object.
+    number = parse_part_number(call.query)
+    reading = await objects.open(call.bucket, call.key)
+    try:
+        part = await objects.part(call.bucket, call.key, reading.status, number)
+    except BaseException:
+        reading.close()
+        raise
+    answer(call.request, reading, call.query, part)
 
 
 def check_version(query: Query) -> None:
@@ -65,9 +75,13 @@ def check_version(query: Query) -> None:
             raise NoSuchVersion(VersionId=version)
 
 
-def answer(request: Request, reading: IReading, query: Query) -> None:
+def answer(
+    request: Request, reading: IReading, query: Query, part: Part | None = None
+) -> None:
     """
     Reply with a version of an object, or as much of it as was asked for.
+
+    :param part: the one that is asked for, where the storage knows of it.
 
     The reading's lease passes to the reply.
 
@@ -75,12 +89,14 @@ def answer(request: Request, reading: IReading, query: Query) -> None:
         bytes; nothing was sent and the lease was returned.
     """
     try:
-        _answer(request, reading, query)
+        _answer(request, reading, query, part)
     finally:
         reading.close()
 
 
-def _answer(request: Request, reading: IReading, query: Query) -> None:
+def _answer(
+    request: Request, reading: IReading, query: Query, part: Part | None
+) -> None:
     status = reading.status
     headers = request.headers
     memo = status.memo
@@ -112,11 +128,13 @@ def _answer(request: Request, reading: IReading, query: Query) -> None:
     if query:
         if "partNumber" in query:
             span, parts = resolve_part(
-                query["partNumber"] or "",
+                query["partNumber"] or "" if part is None else "1",
                 status.attributes.part_sizes,
                 size,
                 wanted is not None,
             )
+            if part is not None:
+                span, parts = part.span, part.count
             code = 206
             if parts:
                 block += b"x-amz-mp-parts-count: %d\r\n" % parts
@@ -155,7 +173,9 @@ def _answer(request: Request, reading: IReading, query: Query) -> None:
             code = 200
             lines = b"%bContent-Length: 0\r\n" % block
         if b"x-amz-checksum-mode" in headers:
-            if "partNumber" in query and status.attributes.part_sizes:
+            if part is not None:
+                lines += _checksum_lines(part.checksums, part.checksum_type)
+            elif "partNumber" in query and status.attributes.part_sizes:
                 lines += part_checksum_lines(status, query["partNumber"] or "")
             elif length == size:
                 lines += checksum_lines(status)
@@ -289,13 +309,17 @@ def not_modified(status: Status) -> bytes:
 def checksum_lines(status: Status) -> bytes:
     """The checksums that were kept, for who asks for them."""
     attributes = status.attributes
-    if not attributes.checksums:
+    return _checksum_lines(attributes.checksums, attributes.checksum_type)
+
+
+def _checksum_lines(checksums: Mapping[str, str], kind: str) -> bytes:
+    if not checksums:
         return b""
     lines: reply.Headers = [
         (b"x-amz-checksum-" + name.encode(), value.encode())
-        for name, value in attributes.checksums.items()
+        for name, value in checksums.items()
     ]
-    lines.append((b"x-amz-checksum-type", attributes.checksum_type.encode()))
+    lines.append((b"x-amz-checksum-type", kind.encode()))
     return reply.block(lines)
 
 

@@ -18,6 +18,7 @@ from zope.interface.verify import verifyObject
 from alluxio_tw.errors import (
     GatewayError,
     InvalidPart,
+    InvalidPartNumber,
     NoSuchPath,
     NoSuchUpload,
     PreconditionFailed,
@@ -31,9 +32,11 @@ from alluxio_tw.iobjects import (
     PartStatus,
     Status,
 )
+from alluxio_tw.iparts import IParts
 from alluxio_tw.iufs import ListQuery, Surroundings
 from alluxio_tw.iuploads import IStorageUploads
 from alluxio_tw.s3.checksums import ALGORITHMS
+from alluxio_tw.spans import Span
 from alluxio_tw.testing.ufs import get, keys_of, put
 from alluxio_tw.threads import PooledThreads
 from alluxio_tw.ufs.s3 import make
@@ -55,10 +58,12 @@ class UploadsTests:
     What L{IStorageUploads} promises.
 
     :cvar checks: the server compares checksums, and keeps them.
+    :cvar tells_parts: it tells where a part lies.
     :cvar gone: what it says of a part for an upload that is no more.
     """
 
     checks = True
+    tells_parts = True
     gone: type[Exception] = NoSuchUpload
 
     def serve(self) -> Server:
@@ -155,6 +160,36 @@ class UploadsTests:
         case.assertEqual(self.under_way(), [])
         case.assertEqual(await keys_of(self.ufs, ListQuery(".alluxio-tw/")), [])
         case.assertEqual(self.ufs.room.taken, 0)
+
+    async def test_parts_told(self) -> None:
+        """Where the parts of an object lie, the storage is asked."""
+        case: Any = self
+        parts = IParts(self.ufs)
+        verifyObject(IParts, parts)
+        upload = await self.uploads.begin_upload("a/key", NO_ATTRIBUTES, "", "")
+        pieces = [os.urandom(n) for n in (5 << 20, (5 << 20) + 1, 3)]
+        sent = [
+            await self.part(upload, number, data)
+            for number, data in enumerate(pieces, 1)
+        ]
+        made = await self.uploads.complete_upload(
+            "a/key", upload, sent, NO_ATTRIBUTES, NO_DEMAND
+        )
+        if not self.tells_parts:
+            # Then nothing is made up.
+            case.assertIsNone(await parts.part("a/key", made, 2))
+            return
+        at = 0
+        for number, data in enumerate(pieces, 1):
+            found = await parts.part("a/key", made, number)
+            assert found is not None
+            case.assertEqual((found.span, found.count), (Span(at, len(data)), 3))
+            at += len(data)
+        await self.fails(parts.part("a/key", made, 4), InvalidPartNumber)
+        other = attrs.evolve(made, etag="0" * 32 + "-3")
+        case.assertIsNone(await parts.part("a/key", other, 1))
+        whole = await put(self.ufs, "a/key", b"data")
+        case.assertIsNone(await parts.part("a/key", whole, 1))
 
     async def test_checksums(self) -> None:
         """Checksums of parts are the storage's to check and to keep."""
@@ -282,6 +317,8 @@ class MotoTests(UploadsTests, TestCase):
 
     # It compares no checksums, and makes one of its own of those of parts.
     checks = False
+    # It tells of a part as if it were the object.
+    tells_parts = False
     gone = StorageUnavailable
 
 
