@@ -16,6 +16,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 
 AUTO = "auto"
@@ -74,4 +75,6 @@ def by_distance() -> Callable[[socket.socket], None] | None:
 def hasten(end: socket.socket, within: float = NEAR) -> None:
     """Have a connection use cubic, if its other end is near."""
     if is_near(end, within):
-        end.setsockopt(socket.IPPROTO_TCP, TCP_CONGESTION, _INSTEAD)
+        # One that is lost already does not matter.
+        with suppress(OSError):
+            end.setsockopt(socket.IPPROTO_TCP, TCP_CONGESTION, _INSTEAD)

@@ -296,6 +296,7 @@ def _moment(text: str) -> int:
         return 0
     try:
         since = datetime.fromisoformat(text[:19]) - _EPOCH
-    except ValueError:
+    except (ValueError, TypeError):
+        # The latter of one with an offset.
         return 0
     return (since.days * 86_400 + since.seconds) * 1_000_000_000

@@ -98,7 +98,14 @@ class ListingTests(SynchronousTestCase):
 
     def test_dates(self) -> None:
         """A date that is none is the beginning of time, and no failure."""
-        for odd in ("yesterday", "1970-01-02 00:00:01Z", "1970-13-02T00:00:01Z"):
+        for odd in (
+            "yesterday",
+            "1970-01-02 00:00:01Z",
+            "1970-13-02T00:00:01Z",
+            "1970-01-02T00+05:00Z",
+            "1970-01-02T00:00+05Z",
+            "1970-01-02T00:00+05:00Z",
+        ):
             (found,) = read(contents("a", LastModified=odd))[0]
             self.assertEqual(cast("Entry", found).modified, 0, odd)
 
