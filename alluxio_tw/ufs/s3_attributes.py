@@ -8,7 +8,7 @@ answers was written by anybody and is taken as it is; nothing here refuses it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from alluxio_tw.errors import InvalidArgument, StorageUnavailable
 from alluxio_tw.iobjects import Attributes, Status
@@ -69,8 +69,14 @@ def checksum_header(attributes: Attributes) -> dict[bytes, bytes]:
     return {}
 
 
-def said(headers: Headers, tags: Mapping[str, str]) -> Attributes:
-    """What the headers of a reply say about the object."""
+def said(
+    headers: Headers, tags: Mapping[str, str], doubted: Container[str] = ()
+) -> Attributes:
+    """
+    What the headers of a reply say about the object.
+
+    :param doubted: checksums that the server gets wrong.
+    """
     content: dict[str, str] = {}
     user: dict[str, str] = {}
     checksums: dict[str, str] = {}
@@ -83,7 +89,7 @@ def said(headers: Headers, tags: Mapping[str, str]) -> Attributes:
             word = name[len("x-amz-checksum-") :]
             if word == "type":
                 kind = value
-            elif word in ALGORITHMS:
+            elif word in ALGORITHMS and word not in doubted:
                 checksums[word] = value
         elif name in _CONTENT and value:
             content[name] = value
@@ -102,17 +108,24 @@ def tag_count(headers: Headers) -> int:
     return _number(headers, b"x-amz-tagging-count") or 0
 
 
-def status_of(headers: Headers, tags: Mapping[str, str], size: int | None) -> Status:
+def status_of(
+    headers: Headers,
+    tags: Mapping[str, str],
+    size: int | None,
+    doubted: Container[str] = (),
+) -> Status:
     """
     The version that a reply to HEAD or GET is about.
 
     :param size: L{None} to take the length that the headers tell.
+    :param doubted: as of L{said}.
     """
     etag = etag_of(headers)
     date = parse_http_date(first(headers, b"last-modified"))
     if size is None:
         size = _number(headers, b"content-length") or 0
-    return Status(size, etag, etag, (date or 0) * 1_000_000_000, said(headers, tags))
+    attributes = said(headers, tags, doubted)
+    return Status(size, etag, etag, (date or 0) * 1_000_000_000, attributes)
 
 
 def etag_of(headers: Headers) -> str:

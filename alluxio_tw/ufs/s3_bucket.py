@@ -5,7 +5,7 @@ What S3 does to whole keys: the requests behind the driver, one by one.
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from functools import partial
 
 import attrs
@@ -60,12 +60,13 @@ class S3Bucket:
     A bucket and the way to it.
 
     :ivar live: the notes of uploads that are not to be swept.
+    :ivar doubted: checksums of the whole that the server gets wrong, or has not.
     """
 
     wire: Wire
     given: S3Options
     live: set[str] = attrs.field(factory=set, init=False)
-    _unknown: set[str] = attrs.field(factory=set, init=False)
+    doubted: set[str] = attrs.field(factory=set, init=False)
 
     async def get(
         self, key: str, status: Status, span: Span, offset: int
@@ -98,7 +99,7 @@ class S3Bucket:
         ):
             arrival.close()
             raise StorageUnavailable("The storage answered another range.")
-        return arrival, _check(response) if whole else None
+        return arrival, _check(response, self.doubted) if whole else None
 
     async def status(self, key: str, tags: Mapping[str, str] | None = None) -> Status:
         """
@@ -111,7 +112,7 @@ class S3Bucket:
         )
         if tags is None:
             tags = await self._tags(key) if tag_count(answer.headers) else NO_PAIRS
-        return status_of(answer.headers, tags, None)
+        return status_of(answer.headers, tags, None, self.doubted)
 
     async def _tags(self, key: str) -> Mapping[str, str]:
         try:
@@ -284,7 +285,7 @@ class S3Bucket:
         begin = partial(
             Multipart.begin, self.wire, self.given.root, key, attributes, self.live
         )
-        if kind and algorithm not in self._unknown:
+        if kind and algorithm not in self.doubted:
             try:
                 return await begin(algorithm, kind)
             except (NotImplementedYet, StorageUnavailable) as error:
@@ -292,7 +293,7 @@ class S3Bucket:
                 if refused not in (400, 501):
                     raise
                 # Not every server knows each of them.
-                self._unknown.add(algorithm)
+                self.doubted.add(algorithm)
         return await begin(SUM if self.given.unsigned else "")
 
     async def delete(self, key: str, demand: Demand) -> bool:
@@ -379,13 +380,13 @@ def _md5ed(body: bytes) -> dict[bytes, bytes]:
     return {b"content-md5": content_md5((body,)), b"content-type": b"application/xml"}
 
 
-def _check(response: Response) -> Check | None:
+def _check(response: Response, doubted: Container[str]) -> Check | None:
     """The checksum that a whole object comes with, if it is one we compute."""
     found = said(response.headers, NO_PAIRS)
     if found.checksum_type != "FULL_OBJECT":
         return None
     for name, value in found.checksums.items():
-        if name in _VERIFIED:
+        if name in _VERIFIED and name not in doubted:
             algorithm = ALGORITHMS[name]
             try:
                 digest = b64decode(value, validate=True)

@@ -173,6 +173,7 @@ class S3Placing:
         modified: int | None = None,
     ) -> Status:
         condition = await self._bucket.condition(self._key, demand)
+        whole = ""
         total = self._sent + self._held.size
         upload = self._upload
         if upload is None:
@@ -188,7 +189,6 @@ class S3Placing:
             while self._flying:
                 await self._landed()
             self._complain()
-            whole = ""
             if attributes.checksum_type == FULL:
                 whole = attributes.checksums.get(upload.algorithm, "")
             made = await upload.complete(condition, whole)
@@ -199,6 +199,13 @@ class S3Placing:
             status = self._bucket.unseen(made, total, attributes)
         else:
             status = await self._bucket.settle(self._key, made, total, told, attributes)
+            found = status.attributes
+            if upload is not None and found.checksum_type == FULL:
+                if found.checksums.get(upload.algorithm, whole) != whole:
+                    # It joins those of the parts as if they were bytes.
+                    self._bucket.doubted.add(upload.algorithm)
+                    none = attrs.evolve(found, checksums={}, checksum_type="")
+                    status = attrs.evolve(status, attributes=none, memo={})
         if upload is not None:
             await upload.tidied
         return status

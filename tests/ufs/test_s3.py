@@ -123,8 +123,6 @@ class S3Tests(UnderFileSystemContract):
 
     async def test_checksum_of_parts(self) -> None:
         """The checksum of an object that went in parts is told as its writer gave it."""
-        if not self.sums_parts:
-            raise SkipTest("it takes the checksum of the parts' for that of the whole")
         for unsigned in ("false", "true"):
             ufs = self.mount("", part_size="5MB", unsigned_payload=unsigned)
             data = os.urandom(12 << 20)
@@ -138,12 +136,11 @@ class S3Tests(UnderFileSystemContract):
                 whole = Attributes(checksums=sums, checksum_type="FULL_OBJECT")
                 made = await placing.commit("", whole, NO_DEMAND)
                 for status in (made, await ufs.status("large")):
-                    found = status.attributes
-                    self.assertEqual(
-                        (dict(found.checksums), found.checksum_type),
-                        (sums, "FULL_OBJECT"),
-                    )
-                # Which is compared with it.
+                    found = dict(status.attributes.checksums)
+                    # None is better than a wrong one.
+                    right = (sums,) if self.sums_parts else (sums, {})
+                    self.assertIn(found, right)
+                # Which is compared with it, unless the server is known to be wrong.
                 self.assertTrue(await get(ufs, "large") == data)
             await ufs.close()
 
