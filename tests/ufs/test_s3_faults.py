@@ -44,6 +44,7 @@ from tests.servers.scripted import (
     Act,
     Flood,
     ScriptedServer,
+    Talk,
     answer,
     broken,
     refusal,
@@ -400,7 +401,19 @@ class ElsewhereTests(Case):
         wrong = refusal(
             400, "AuthorizationHeaderMalformed", "<Region>us-moon-1</Region>"
         )
-        ufs = await self.mount(*[wrong] * 5, *[empty] * 5)
+        waiting: list[Talk] = []
+
+        def judge(talk: Talk) -> None:
+            if b"us-moon-1" in talk.request.headers[b"authorization"]:
+                empty(talk)
+                return
+            waiting.append(talk)
+            if len(waiting) == 5:
+                # Not before all have been sent.
+                for each in waiting:
+                    wrong(each)
+
+        ufs = await self.mount(judge)
         work = [ufs.list(ListQuery()) for _ in range(5)]
         for each in work:
             await each
