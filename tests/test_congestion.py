@@ -5,8 +5,15 @@ Which congestion control a connection gets.
 from __future__ import annotations
 
 import socket
+from typing import Any
+from urllib.parse import urlsplit
 
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.internet import reactor as _reactor
+from twisted.internet.defer import Deferred, DeferredQueue
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.web.resource import Resource
 
 from alluxio_tw.congestion import (
     NEAR,
@@ -16,6 +23,12 @@ from alluxio_tw.congestion import (
     is_near,
     round_trip,
 )
+from alluxio_tw.threads import NoThreads
+from alluxio_tw.ufs.s3_connection import Connection
+from alluxio_tw.web.site import Site
+from tests.servers.scripted import ScriptedServer, answer
+
+reactor: Any = _reactor
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -71,3 +84,44 @@ class ChoiceTests(SynchronousTestCase):
         with open("/proc/sys/net/ipv4/tcp_congestion_control") as file:
             bbr = file.read().startswith("bbr")
         self.assertEqual(by_distance(), hasten if bbr else None)
+
+
+class AppliedTests(TestCase):
+    """Who chooses so."""
+
+    async def test_edge(self) -> None:
+        """The edge settles the socket of each connection of a client, once."""
+        settled: DeferredQueue[str] = DeferredQueue()
+
+        def settle(end: socket.socket) -> None:
+            hasten(end, within=60.0)
+            settled.put(congestion(end))
+
+        site = Site(reactor, NoThreads(), Resource(), settle=settle)
+        port = reactor.listenTCP(0, site, interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        self.addCleanup(site.abort)
+        for _ in range(2):
+            with socket.create_connection(("127.0.0.1", port.getHost().port)):
+                self.assertEqual(await settled.get(), "cubic")
+        self.assertEqual(settled.pending, [])
+
+    async def test_storage(self) -> None:
+        """A connection to a storage is settled as the system's has it."""
+        server = ScriptedServer([answer(200)])
+        where = urlsplit(await server.start())
+        self.addCleanup(lambda: Deferred.fromCoroutine(server.stop()))
+        gone: Deferred[Connection] = Deferred()
+        factory = Factory.forProtocol(
+            lambda: Connection(reactor, lambda _: None, gone.callback)
+        )
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", where.port or 0)
+        made: Any = await endpoint.connect(factory)
+        with socket.socket() as plain:
+            own = congestion(plain)
+        # Loopback is near, unless the machine is very busy just then.
+        end = made.transport.socket
+        near = is_near(end) and by_distance() is not None
+        self.assertEqual(congestion(end), "cubic" if near else own)
+        made.abort()
+        await gone
